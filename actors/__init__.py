@@ -1,0 +1,1 @@
+"""Who acts: deterministic state machines that know time, chance and disk only through their context."""

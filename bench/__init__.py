@@ -1,0 +1,1 @@
+"""Measurements: throughput, latency and failover, against ourselves and against peers."""

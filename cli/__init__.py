@@ -1,0 +1,1 @@
+"""What people type and see: one file for each family of commands."""

@@ -1,0 +1,1 @@
+"""What applications hold: blocking and asyncio producers, consumers and admins."""

@@ -1,0 +1,1 @@
+"""Where they live: configuration, assembly, supervision, and many nodes in one process."""

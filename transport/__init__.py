@@ -1,0 +1,1 @@
+"""How they speak: the codec, ZeroMQ and the loop of a process."""
