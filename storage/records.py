@@ -1,11 +1,43 @@
-"""Record batches, version 2: the bytes that Kafka producers make, brokers keep and consumers read (API; bodies follow)."""
+"""Record batches, version 2: the bytes that Kafka producers make, brokers keep and consumers read.
+
+    offset  0  base offset   int64   \\
+            8  length        int32    | outside the CRC: brokers set base offset and leader epoch in place
+           12  leader epoch  int32    |
+           16  magic         int8    /  (2)
+           17  CRC-32C       uint32     over everything from byte 21 on
+           21  attributes    int16      compression 0-2, log append time 3, transactional 4, control 5
+           23  last offset delta int32, base timestamp int64, max timestamp int64,
+               producer id int64, producer epoch int16, base sequence int32, count int32
+           61  the records, compressed as a whole
+
+Brokers read the header only; clients encode and decode records. Whatever the bytes, the only exception that leaves
+this file is `InvalidBatch`. Encoding is fast where the usual case allows it: with one timestamp and no headers all
+that precedes a value depends on its length and its place in the batch, and is looked up instead of computed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
+import cramjam
+from crc32c import crc32c
+
 from .disk import Buffer
+
+HEADER = struct.Struct(">qiibIhiqqqhii")
+HEADER_SIZE = HEADER.size
+CRC_FROM = 21  # first byte that the CRC covers
+MAX_BATCH = 16 << 20  # bytes of one batch, compressed or not
+MAX_SEQUENCE = 2**31 - 1
+NO_COMPRESSION, GZIP, SNAPPY, LZ4, ZSTD = range(5)
+
+_PREFIX = struct.Struct(">qiibI")
+_COVERED = struct.Struct(">hiqqqhii")
+_SMALLEST_RECORD = 7
+_LOG_APPEND_TIME, _TRANSACTIONAL, _CONTROL = 0x08, 0x10, 0x20
 
 InvalidCode = Literal["too_short", "bad_length", "bad_magic", "bad_count", "bad_crc", "control", "too_large", "malformed"]
 
@@ -19,6 +51,8 @@ class InvalidBatch(ValueError):
 
 
 class Record(NamedTuple):
+    """One event. `offset` is set on decoding only; timestamps are milliseconds, -1 for none."""
+
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes | None], ...] = ()
@@ -27,6 +61,8 @@ class Record(NamedTuple):
 
 
 class BatchHeader(NamedTuple):
+    """The first 61 bytes of a batch."""
+
     base_offset: int
     length: int
     leader_epoch: int
@@ -42,28 +78,396 @@ class BatchHeader(NamedTuple):
     count: int
 
     @property
-    def size(self) -> int: return 12 + self.length
+    def size(self) -> int:
+        """Bytes of the whole batch."""
+        return 12 + self.length
+
     @property
-    def last_offset(self) -> int: return self.base_offset + self.last_offset_delta
+    def last_offset(self) -> int:
+        return self.base_offset + self.last_offset_delta
+
     @property
-    def next_offset(self) -> int: return self.base_offset + self.last_offset_delta + 1
+    def next_offset(self) -> int:
+        return self.base_offset + self.last_offset_delta + 1
+
     @property
-    def last_sequence(self) -> int: raise NotImplementedError  # wraps from 2^31-1 to 0; -1 without a producer id
+    def last_sequence(self) -> int:
+        """Sequence of the last record; numbers go from 2^31-1 on to 0. -1 if the producer numbers nothing."""
+        if self.base_sequence < 0:
+            return -1
+        return (self.base_sequence + self.last_offset_delta) & MAX_SEQUENCE
+
     @property
-    def is_control(self) -> bool: return bool(self.attributes & 0x20)
+    def is_control(self) -> bool:
+        return bool(self.attributes & _CONTROL)
+
     @property
-    def is_transactional(self) -> bool: return bool(self.attributes & 0x10)
+    def is_transactional(self) -> bool:
+        return bool(self.attributes & _TRANSACTIONAL)
+
     @property
-    def compression(self) -> int: return self.attributes & 0x07
+    def compression(self) -> int:
+        return self.attributes & 0x07
 
 
-def parse_header(data: Buffer, position: int = 0) -> BatchHeader: raise NotImplementedError
+def parse_header(data: Buffer, position: int = 0) -> BatchHeader:
+    """The header at `position`; only that it is long enough is checked."""
+    if position < 0 or len(data) - position < HEADER_SIZE:
+        raise InvalidBatch("too_short", f"a batch header has {HEADER_SIZE} bytes, found {max(0, len(data) - position)}")
+    return BatchHeader._make(HEADER.unpack_from(data, position))
+
+
+def header_fault(header: BatchHeader, max_bytes: int = MAX_BATCH) -> str | None:
+    """What cannot be in any batch header, in words; None if it is possible."""
+    if header.magic != 2:
+        return f"expected magic 2, found {header.magic}"
+    if not HEADER_SIZE - 12 <= header.length <= max_bytes - 12:
+        return f"a batch of {header.length + 12} bytes is not between {HEADER_SIZE} and {max_bytes}"
+    if not 0 <= header.last_offset_delta <= MAX_SEQUENCE or not 0 <= header.count <= header.last_offset_delta + 1:
+        return f"{header.count} records do not fit in {header.last_offset_delta + 1} offsets"
+    if header.base_offset < 0 or header.next_offset > 2**63 - 1:
+        return f"base offset {header.base_offset} is impossible"
+    return None
+
+
+def check_crc(data: Buffer, header: BatchHeader, position: int = 0) -> bool:
+    """Whether the CRC of the whole batch at `position` is the one that its header names."""
+    if position == 0 and len(data) == header.size:
+        return crc32c(memoryview(data)[CRC_FROM:]) == header.crc
+    return crc32c(memoryview(data)[position + CRC_FROM : position + header.size]) == header.crc
+
+
+def check_incoming(buf: Buffer, max_bytes: int = MAX_BATCH) -> BatchHeader:
+    """Check what a client wants appended: exactly one whole batch, of records only. Raises InvalidBatch."""
+    header = parse_header(buf)
+    if header.magic != 2:
+        raise InvalidBatch("bad_magic", f"expected magic 2, found {header.magic}")
+    if len(buf) > max_bytes:
+        raise InvalidBatch("too_large", f"a batch of {len(buf)} bytes is larger than {max_bytes}")
+    if header.size != len(buf):
+        raise InvalidBatch("bad_length", f"the batch says it has {header.size} bytes, found {len(buf)}")
+    if header.count < 1 or header.count != header.last_offset_delta + 1:
+        raise InvalidBatch("bad_count", f"{header.count} records do not fill {header.last_offset_delta + 1} offsets")
+    if header.is_control:
+        raise InvalidBatch("control", "control batches are written by brokers only")
+    if header.compression > ZSTD:
+        raise InvalidBatch("malformed", f"compression {header.compression} is not known")
+    if not check_crc(buf, header):
+        raise InvalidBatch("bad_crc", f"the CRC of the batch is not {header.crc:#010x}")
+    return header
+
+
+def patch(buf: bytearray | memoryview, base_offset: int, leader_epoch: int) -> None:
+    """Give a batch its place in the log. Both fields lie outside the CRC."""
+    struct.pack_into(">q", buf, 0, base_offset)
+    struct.pack_into(">i", buf, 12, leader_epoch)
+
+
+def iter_headers(data: Buffer) -> Iterator[tuple[int, BatchHeader]]:
+    """(position, header) of each of the whole batches that fill `data`. Raises InvalidBatch at what is not one."""
+    position = 0
+    while position < len(data):
+        header = parse_header(data, position)
+        fault = header_fault(header)
+        if fault:
+            raise InvalidBatch("bad_magic" if header.magic != 2 else "malformed", f"at byte {position}: {fault}")
+        if position + header.size > len(data):
+            raise InvalidBatch("bad_length", f"at byte {position}: {header.size} bytes expected, {len(data) - position} left")
+        yield position, header
+        position += header.size
+
+
+# Encoding
+
+
+def _zigzag(value: int) -> bytes:
+    value = (value << 1) ^ (value >> 63)
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+_VARINTS = [_zigzag(i) for i in range(16384)]
+_TABLED = 16000  # lengths for which every varint of a record is in the table
+
+
+def _varint(value: int) -> bytes:
+    return _VARINTS[value] if 0 <= value < 16384 else _zigzag(value)
+
+
+@lru_cache(256)
+def _prefixes(length: int) -> list[bytes]:
+    """What precedes a value of `length`, by offset delta; grown as needed. Its first byte ends the previous record."""
+    return []
+
+
+def _grow(prefixes: list[bytes], length: int, count: int) -> None:
+    size = _VARINTS[length]
+    for delta in range(len(prefixes), min(1024, count + 8)):
+        offset = _VARINTS[delta]
+        prefixes.append(
+            (b"\0" if delta else b"") + _VARINTS[length + 4 + len(offset) + len(size)] + b"\0\0" + offset + b"\x01" + size
+        )
+
+
+def _encode_values(records: Sequence[Record]) -> bytes:
+    """No keys, no headers, one timestamp, at most 1024 records."""
+    count = len(records)
+    flat: list[bytes] = []
+    for delta, (_, value, _, _, _) in enumerate(records):
+        assert value is not None
+        prefixes = _prefixes(len(value))
+        if delta >= len(prefixes):
+            _grow(prefixes, len(value), count)
+        flat.append(prefixes[delta])
+        flat.append(value)
+    flat.append(b"\0")
+    return b"".join(flat)
+
+
+def _encode_pairs(records: Sequence[Record]) -> bytes:
+    """Keys and values, no headers, one timestamp."""
+    out: list[bytes] = []
+    extend = out.extend
+    for delta, (key, value, _, _, _) in enumerate(records):
+        offset = _varint(delta)
+        key_size = b"\x01" if key is None else _varint(len(key))
+        value_size = b"\x01" if value is None else _varint(len(value))
+        key = key or b""
+        value = value or b""
+        size = 3 + len(offset) + len(key_size) + len(key) + len(value_size) + len(value)
+        extend((_varint(size), b"\0\0", offset, key_size, key, value_size, value, b"\0"))
+    return b"".join(out)
+
+
+def _encode_any(records: Sequence[Record], base_timestamp: int) -> bytes:
+    out: list[bytes] = []
+    for delta, (key, value, headers, timestamp, _) in enumerate(records):
+        parts = [b"\0", _varint(timestamp - base_timestamp), _varint(delta)]
+        for field in (key, value):
+            parts += (b"\x01",) if field is None else (_varint(len(field)), field)
+        parts.append(_varint(len(headers)))
+        for name, content in headers:
+            encoded = name.encode()
+            parts += (_varint(len(encoded)), encoded)
+            parts += (b"\x01",) if content is None else (_varint(len(content)), content)
+        record = b"".join(parts)
+        out += (_varint(len(record)), record)
+    return b"".join(out)
+
+
+def _encode_records(records: Sequence[Record]) -> bytes:
+    timestamp = records[0].timestamp
+    keyless = len(records) <= 1024
+    for record in records:
+        if record[2] or record[3] != timestamp:
+            return _encode_any(records, timestamp)
+        if record[0] is not None or record[1] is None or len(record[1]) > _TABLED:
+            keyless = False
+    return _encode_values(records) if keyless else _encode_pairs(records)
+
+
 def encode_batch(
-    records: Sequence[Record], *, base_offset: int = 0, leader_epoch: int = -1, producer_id: int = -1,
-    producer_epoch: int = -1, base_sequence: int = -1, compression: int = 0, transactional: bool = False, control: bool = False,
-) -> bytes: raise NotImplementedError
-def decode_batch(data: Buffer) -> list[Record]: raise NotImplementedError
-def check_incoming(buf: Buffer, max_bytes: int = 16 << 20) -> BatchHeader: raise NotImplementedError
-def check_crc(data: Buffer, header: BatchHeader, position: int = 0) -> bool: raise NotImplementedError
-def patch(buf: bytearray | memoryview, base_offset: int, leader_epoch: int) -> None: raise NotImplementedError
-def iter_headers(data: Buffer) -> Iterator[tuple[int, BatchHeader]]: raise NotImplementedError  # (position, header)
+    records: Sequence[Record],
+    *,
+    base_offset: int = 0,
+    leader_epoch: int = -1,
+    producer_id: int = -1,
+    producer_epoch: int = -1,
+    base_sequence: int = -1,
+    compression: int = NO_COMPRESSION,
+    transactional: bool = False,
+    control: bool = False,
+) -> bytes:
+    """One batch of at least one record, with consecutive offsets from `base_offset` (the records' own are ignored)."""
+    if not records:
+        raise ValueError("a batch has at least one record")
+    attributes = compression | (_TRANSACTIONAL if transactional else 0) | (_CONTROL if control else 0)
+    body = _encode_records(records)
+    if compression:
+        body = _compress(body, compression)
+    base_timestamp, count = records[0].timestamp, len(records)
+    max_timestamp = max(record[3] for record in records)
+    covered = _COVERED.pack(
+        attributes, count - 1, base_timestamp, max_timestamp, producer_id, producer_epoch, base_sequence, count
+    )
+    crc = crc32c(body, crc32c(covered))
+    return b"".join((_PREFIX.pack(base_offset, len(covered) + len(body) + 9, leader_epoch, 2, crc), covered, body))
+
+
+# Decoding
+
+
+def decode_batch(data: Buffer) -> list[Record]:
+    """The records of exactly one batch, its CRC and counts checked. Raises InvalidBatch and nothing else."""
+    header = parse_header(data)
+    fault = header_fault(header)
+    if fault:
+        raise InvalidBatch("bad_magic" if header.magic != 2 else "malformed", fault)
+    if header.size != len(data):
+        raise InvalidBatch("bad_length", f"the batch says it has {header.size} bytes, found {len(data)}")
+    if not check_crc(data, header):
+        raise InvalidBatch("bad_crc", f"the CRC of the batch is not {header.crc:#010x}")
+    body = bytes(memoryview(data)[HEADER_SIZE:])
+    if header.compression:
+        body = _decompress(body, header.compression)
+    if header.count * _SMALLEST_RECORD > len(body):
+        raise InvalidBatch("bad_count", f"{header.count} records cannot be in {len(body)} bytes")
+    try:
+        return _decode_records(body, header)
+    except IndexError:
+        raise InvalidBatch("malformed", "a record goes beyond the end of its batch") from None
+
+
+def _long_varint(body: bytes, position: int) -> tuple[int, int]:
+    shift = value = 0
+    while True:
+        byte = body[position]
+        position += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return (value >> 1) ^ -(value & 1), position
+        shift += 7
+        if shift > 63:
+            raise InvalidBatch("malformed", "a varint has more than ten bytes")
+
+
+def _bytes_at(body: bytes, position: int) -> tuple[bytes | None, int]:
+    length, position = _long_varint(body, position)
+    if length == -1:
+        return None, position
+    if length < 0 or position + length > len(body):
+        raise InvalidBatch("malformed", f"a field of {length} bytes goes beyond the end of its batch")
+    return body[position : position + length], position + length
+
+
+def _decode_headers(body: bytes, position: int, count: int) -> tuple[tuple[tuple[str, bytes | None], ...], int]:
+    if not 0 <= count <= len(body) // 2:
+        raise InvalidBatch("malformed", f"a record cannot have {count} headers")
+    headers: list[tuple[str, bytes | None]] = []
+    for _ in range(count):
+        name, position = _bytes_at(body, position)
+        value, position = _bytes_at(body, position)
+        if name is None:
+            raise InvalidBatch("malformed", "a header has no name")
+        try:
+            headers.append((name.decode(), value))
+        except UnicodeDecodeError:
+            raise InvalidBatch("malformed", "the name of a header is not UTF-8") from None
+    return tuple(headers), position
+
+
+def _decode_records(body: bytes, header: BatchHeader) -> list[Record]:
+    records: list[Record] = []
+    position, size, previous = 0, len(body), -1
+    base_offset, base_timestamp = header.base_offset, header.base_timestamp
+    append_time = header.max_timestamp if header.attributes & _LOG_APPEND_TIME else None
+    new, make = tuple.__new__, records.append
+    for _ in range(header.count):
+        length, position = _long_varint(body, position)
+        end = position + length
+        if length < _SMALLEST_RECORD - 1 or end > size:
+            raise InvalidBatch("malformed", f"a record of {length} bytes does not fit in its batch")
+        position += 1  # attributes, unused
+        if body[position] < 128:
+            byte = body[position]
+            timestamp, position = (byte >> 1) ^ -(byte & 1), position + 1
+        else:
+            timestamp, position = _long_varint(body, position)
+        delta, position = _long_varint(body, position)
+        if not previous < delta <= header.last_offset_delta:
+            raise InvalidBatch("malformed", f"offset delta {delta} after {previous} of {header.last_offset_delta}")
+        previous = delta
+        key: bytes | None = None
+        if body[position] == 1:
+            position += 1
+        else:
+            key, position = _bytes_at(body, position)
+        value, position = _bytes_at(body, position)
+        headers: tuple[tuple[str, bytes | None], ...] = ()
+        if body[position] == 0:
+            position += 1
+        else:
+            count, position = _long_varint(body, position)
+            headers, position = _decode_headers(body, position, count)
+        if position != end:
+            raise InvalidBatch("malformed", f"a record of {length} bytes ends {position - end} bytes off")
+        time = base_timestamp + timestamp if append_time is None else append_time
+        make(new(Record, (key, value, headers, time, base_offset + delta)))
+    if position != size:
+        raise InvalidBatch("bad_count", f"{size - position} bytes are left after {header.count} records")
+    return records
+
+
+# Compression. Kafka's snappy is framed as Xerial's Java library does it; some clients send one raw block.
+
+_XERIAL = b"\x82SNAPPY\x00"
+_CODECS: dict[int, tuple[Callable[[bytes], object], Callable[[bytes, bytearray], int]]] = {
+    GZIP: (cramjam.gzip.compress, cramjam.gzip.decompress_into),
+    LZ4: (cramjam.lz4.compress, cramjam.lz4.decompress_into),
+    ZSTD: (cramjam.zstd.compress, cramjam.zstd.decompress_into),
+}
+
+
+def _compress(body: bytes, compression: int) -> bytes:
+    if compression == SNAPPY:
+        parts = [_XERIAL, struct.pack(">ii", 1, 1)]
+        for start in range(0, len(body), 32 << 10):
+            block = bytes(cramjam.snappy.compress_raw(body[start : start + (32 << 10)]))
+            parts += (struct.pack(">i", len(block)), block)
+        return b"".join(parts)
+    if compression not in _CODECS:
+        raise ValueError(f"compression {compression} is not known")
+    return bytes(memoryview(_CODECS[compression][0](body)))  # type: ignore[arg-type]
+
+
+def _decompress(body: bytes, compression: int) -> bytes:
+    try:
+        if compression == SNAPPY:
+            return _decompress_snappy(body)
+        if compression not in _CODECS:
+            raise InvalidBatch("malformed", f"compression {compression} is not known")
+        return _decompress_into(_CODECS[compression][1], body)
+    except cramjam.DecompressionError as error:
+        raise InvalidBatch("malformed", f"the batch does not decompress: {error}") from None
+
+
+def _decompress_into(into: Callable[[bytes, bytearray], int], body: bytes) -> bytes:
+    """Guess the size, then try the cap: a buffer that is too small is told apart by trying, not by words."""
+    guess = min(MAX_BATCH, 65536 + 8 * len(body))
+    out = bytearray(guess)
+    try:
+        return bytes(memoryview(out)[: into(body, out)])
+    except cramjam.DecompressionError:
+        if guess == MAX_BATCH:
+            raise
+    out = bytearray(MAX_BATCH)
+    return bytes(memoryview(out)[: into(body, out)])
+
+
+def _decompress_snappy(body: bytes) -> bytes:
+    if not body.startswith(_XERIAL):
+        return _snappy_block(body, MAX_BATCH)
+    parts: list[bytes] = []
+    position, room = 16, MAX_BATCH
+    while position < len(body):
+        if len(body) - position < 4:
+            raise InvalidBatch("malformed", "a snappy block has no length")
+        (length,) = struct.unpack_from(">i", body, position)
+        position += 4
+        if not 0 < length <= len(body) - position:
+            raise InvalidBatch("malformed", f"a snappy block of {length} bytes does not fit in its batch")
+        parts.append(_snappy_block(body[position : position + length], room))
+        room -= len(parts[-1])
+        position += length
+    return b"".join(parts)
+
+
+def _snappy_block(block: bytes, room: int) -> bytes:
+    size = int(cramjam.snappy.decompress_raw_len(block))
+    if size > room:
+        raise InvalidBatch("too_large", f"a batch decompresses to more than {MAX_BATCH} bytes")
+    return bytes(memoryview(cramjam.snappy.decompress_raw(block)))
