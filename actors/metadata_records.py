@@ -1,0 +1,121 @@
+"""The records of the metadata log: all that the cluster has decided.
+
+A decision is one record batch, applied whole. Values are msgpack of tagged array-like structs. `LEVEL` is the format's
+level, said by each `LeaderChanged`; a node that reads a higher one refuses to go on rather than guess.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from .kernel import Incarnation
+from .messages import Partition, TopicId
+
+LEVEL = 1
+
+
+class MetadataRecord(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Base of what the metadata log can say."""
+
+
+class LeaderChanged(MetadataRecord, frozen=True):
+    """The first record of each epoch of the quorum."""
+
+    epoch: int
+    leader: int
+    voters: list[int]
+    level: int = LEVEL
+
+
+class ClusterDefaults(MetadataRecord, frozen=True):
+    """The topic defaults, fixed by the first active controller: partitions, replication, and topic configs."""
+
+    partitions: int
+    replication: int
+    configs: dict[str, str]
+
+
+class BrokerRegistered(MetadataRecord, frozen=True):
+    """A broker's new incarnation, fenced until its first good heartbeat. This record's offset is its broker epoch."""
+
+    broker: int
+    incarnation: Incarnation
+    directory_id: str
+    endpoint: str
+    rack: str
+
+
+class BrokerFenced(MetadataRecord, frozen=True):
+    """The broker is not to lead or be in sync until it is unfenced."""
+
+    broker: int
+    broker_epoch: int
+    reason: str = ""
+
+
+class BrokerUnfenced(MetadataRecord, frozen=True):
+    """The broker has caught up with the metadata and may lead."""
+
+    broker: int
+    broker_epoch: int
+
+
+class BrokerStopping(MetadataRecord, frozen=True):
+    """Controlled shutdown has begun: no leadership, no in-sync membership (KIP-841)."""
+
+    broker: int
+    broker_epoch: int
+
+
+class TopicCreated(MetadataRecord, frozen=True):
+    """A topic with its own configs (defaults are not repeated)."""
+
+    id: TopicId
+    name: str
+    configs: dict[str, str] = {}
+
+
+class TopicDeleted(MetadataRecord, frozen=True):
+    """The topic and all its partitions are gone."""
+
+    id: TopicId
+
+
+class PartitionCreated(MetadataRecord, frozen=True):
+    """A new partition: leader epoch 0, partition epoch 0, all unfenced replicas in sync."""
+
+    partition: Partition
+    replicas: list[int]
+    isr: list[int]
+    leader: int
+
+
+class PartitionChanged(MetadataRecord, frozen=True):
+    """The whole changeable state after the change: partition epoch +1; leader epoch as said (KIP-966 for ELR)."""
+
+    partition: Partition
+    leader: int
+    leader_epoch: int
+    partition_epoch: int
+    isr: list[int]
+    elr: list[int] = []
+    last_known_elr: list[int] = []
+    unclean: bool = False
+
+
+class ProducerIdsTaken(MetadataRecord, frozen=True):
+    """Producer ids below `next` are given out."""
+
+    broker: int
+    next: int
+
+
+class RequestDone(MetadataRecord, frozen=True):
+    """The answer to an admin request, remembered for 10 minutes by (client, request): written with its effect."""
+
+    client: Incarnation
+    request: int
+    error: int
+    reason: str
+    topic_id: TopicId
+    wall: int
