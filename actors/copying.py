@@ -1,0 +1,87 @@
+"""The follower's half of replication: take what the leader answers, in the only safe order.
+
+A divergence is dealt with before anything else: the log is cut to the smaller of the leader's end of that epoch and
+one's own, and nothing of that answer touches the high watermark (KAFKA-14704). Cutting below the recovery point first
+lowers the recovery point durably: a log that ends below its recovery point would look damaged after a crash. Until
+that is done the copy is *cutting*: it neither fetches nor takes records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..storage.disk import Generation
+from ..storage.log import Log
+from .bugs import bug
+from .messages import FetchedPartition, FetchPartition, Partition
+
+
+class Copying:
+    """One log that follows a leader. `hw` is the high watermark as the leader told it, within one's own log."""
+
+    def __init__(
+        self, partition: Partition, log: Log, epoch: int, hw: int, lower: Callable[[int], Generation | None]
+    ) -> None:
+        self.partition = partition
+        self.log = log
+        self.epoch = epoch
+        self.hw = min(hw, log.end)
+        self._lower = lower  # lower the durable recovery point; None if it is low enough already
+        self.cutting: tuple[Generation, int] | None = None  # the cut that waits for the recovery point
+        self.truncated = 0  # records given up by the last cut, for events
+
+    def wanted(self) -> FetchPartition | None:
+        """What to ask the leader for; None while cutting."""
+        if self.cutting is not None:
+            return None
+        log = self.log
+        return FetchPartition(self.partition, self.epoch, log.end, log.last_epoch, log.durable_end, self.hw)
+
+    def diverged(self, epoch: int, end: int) -> None:
+        """The leader says where its log and ours part."""
+        own_epoch, own_end = self.log.epochs.end_offset_for(epoch, self.log.end)
+        target = max(self.log.start, min(end, own_end) if own_epoch >= 0 else min(end, self.log.start))
+        self.cut(target)
+
+    def cut(self, offset: int) -> None:
+        """Truncate, after the recovery point is durably below the cut."""
+        self.truncated = self.log.end - offset
+        generation = self._lower(offset)
+        if generation is None:
+            self._cut(offset)
+        else:
+            self.cutting = (generation, offset)
+
+    def reset(self, offset: int) -> None:
+        """Everything here lies below the leader's log start: begin there (KAFKA-9491: the high watermark too)."""
+        self.truncated = max(0, self.log.end - offset)
+        self.log.reset_to(offset)
+        self.hw = offset
+
+    def take(self, answer: FetchedPartition) -> int:
+        """Append the records of a good answer and adopt its high watermark. Returns the bytes appended.
+
+        Raises InvalidBatch, before anything is written, if the records are not the continuation of this log.
+        """
+        size = 0
+        if answer.records is not None and len(answer.records):
+            size = len(answer.records)
+            self.log.append_replica(answer.records.data)
+        self.hw = max(self.hw, min(answer.hw, self.log.end))
+        return size
+
+    def synced(self, generation: Generation) -> bool:
+        """Returns whether a cut that waited has been made: fetch on."""
+        if self.cutting is None or self.cutting[0] > generation:
+            return False
+        _, offset = self.cutting
+        self.cutting = None
+        self._cut(offset)
+        return True
+
+    def _cut(self, offset: int) -> None:
+        if offset < self.log.end or bug("keep-cache-at-end"):
+            self.log.truncate_to(offset)
+        else:
+            self.log.epochs.truncate_from_end(offset)  # an epoch that began at the end goes too (KAFKA-10706)
+        self.hw = min(self.hw, offset)

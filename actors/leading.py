@@ -1,0 +1,119 @@
+"""The leader's half of replication: what each follower has, proven.
+
+A follower asks for records with `Fetch` and says which record it has last. The leader first looks whether that record
+is one of its own (KIP-595): the end of the follower's last epoch in the leader's log must not lie below the follower's
+offset. If it does, the answer is the point of divergence and nothing else, and the fetch is no progress (KAFKA-13141).
+A fetch that passes proves that the follower holds exactly the leader's log up to its offset, in this leader epoch; that
+is the only thing that ever counts towards a high watermark (KIP-320). A later `Synced` can only say how much of the
+proven part is durable.
+
+Used by partition leaders and by the leader of the metadata quorum alike; they differ in the rule for the high
+watermark (all of the in-sync replicas, or a majority of the voters).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from ..storage.log import Log
+from .bugs import bug
+from .errors import ErrorCode
+from .kernel import Millis
+from .messages import FetchPartition
+
+
+class Progress(msgspec.Struct):
+    """What one follower has proven to this leader, in this leader epoch."""
+
+    end: int = -1  # the end of its log as of its last good fetch; -1: none yet in this epoch
+    durable: int = -1  # of which this much would survive a loss of power
+    broker_epoch: int = -1
+    fetched_at: Millis = Millis(0)
+    caught_up_at: Millis = Millis(0)  # when it last had everything that the leader had
+    last_end: int = -1  # the leader's end when this follower last fetched
+    last_at: Millis = Millis(0)
+
+
+class Diverging(msgspec.Struct, frozen=True):
+    """The end of the follower's last epoch (or the nearest below) in the leader's log."""
+
+    epoch: int
+    end: int
+
+
+class Leading:
+    """A leader's term: its epoch, where it began, and the followers' progress."""
+
+    def __init__(self, log: Log, epoch: int, now: Millis) -> None:
+        self.log = log
+        self.epoch = epoch
+        self.start = log.end  # offset at which this leader epoch begins
+        self.since = now
+        self.followers: dict[int, Progress] = {}
+
+    def check(self, wanted: FetchPartition) -> Diverging | ErrorCode | None:
+        """Whether the follower's log is a prefix of this one; None if it is."""
+        log = self.log
+        if wanted.last_epoch >= 0:
+            epoch, end = log.epochs.end_offset_for(wanted.last_epoch, log.end)
+            if not bug("ignore-divergence") and (epoch != wanted.last_epoch or end < wanted.offset):
+                if epoch < 0:
+                    return Diverging(-1, log.start) if wanted.offset > log.start else ErrorCode.OFFSET_OUT_OF_RANGE
+                return Diverging(epoch, end)
+        if wanted.offset < log.start:
+            return ErrorCode.OFFSET_OUT_OF_RANGE
+        if wanted.offset > log.end:
+            return Diverging(log.last_epoch, log.end)
+        return None
+
+    def fetched(self, replica: int, broker_epoch: int, wanted: FetchPartition, now: Millis) -> Progress:
+        """Record a fetch that `check` passed. A new life of the follower starts anew."""
+        progress = self.followers.get(replica)
+        if progress is None or progress.broker_epoch != broker_epoch:
+            progress = self.followers[replica] = Progress(broker_epoch=broker_epoch, caught_up_at=Millis(0))
+        progress.end = wanted.offset
+        progress.durable = min(wanted.durable, wanted.offset)
+        position = self._position(progress)
+        if position >= self.log.end:
+            progress.caught_up_at = now
+        elif progress.last_end >= 0 and position >= progress.last_end:
+            progress.caught_up_at = max(progress.caught_up_at, progress.last_at)
+        progress.last_end, progress.last_at = self.log.end, now
+        progress.fetched_at = now
+        return progress
+
+    def synced(self, replica: int, broker_epoch: int, durable: int, now: Millis) -> bool:
+        """Record that more of what a fetch has proven is durable. False if it says nothing new."""
+        progress = self.followers.get(replica)
+        if progress is None or progress.broker_epoch != broker_epoch or progress.end < 0:
+            return False
+        durable = min(durable, progress.end)
+        if durable <= progress.durable:
+            return False
+        progress.durable = durable
+        if durable >= self.log.end:
+            progress.caught_up_at = now
+        elif progress.last_end >= 0 and durable >= progress.last_end:
+            progress.caught_up_at = max(progress.caught_up_at, progress.last_at)
+        return True
+
+    def durable(self, replica: int) -> int:
+        """How much of this leader's log is durable at a follower; -1 if nothing is proven in this epoch."""
+        progress = self.followers.get(replica)
+        return -1 if progress is None else progress.durable
+
+    def counted(self, replica: int) -> int:
+        """How much of a follower's log counts towards the high watermark, by the topic's durability."""
+        progress = self.followers.get(replica)
+        return -1 if progress is None else self._position(progress)
+
+    def _position(self, progress: Progress) -> int:
+        return progress.end if self.log.settings.durability == "os" else progress.durable
+
+
+def majority(ends: Iterable[int]) -> int:
+    """The highest offset that more than half of the voters have reached (one entry per voter)."""
+    ordered = sorted(ends, reverse=True)
+    return ordered[len(ordered) // 2]
