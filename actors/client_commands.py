@@ -1,0 +1,179 @@
+"""What an application says to its client actors. Local: told by the process (`sender` is "local"), never encoded.
+
+Tokens are the application's own objects. An actor hands them back with the outcome and never looks inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+from ..storage.records import Record
+from .errors import ErrorCode
+from .kernel import Message
+
+
+class Why(Enum):
+    """The kinds of failure that an application may want to tell apart."""
+
+    TIMED_OUT = "timed out"  # it was not done, and never will be
+    UNKNOWN_OUTCOME = "unknown outcome"  # it was asked for and not answered: it may have been done
+    REFUSED = "refused"  # the cluster said no; `error` says why
+    BUFFER_FULL = "buffer full"
+    UNKNOWN_TOPIC = "unknown topic"
+    NO_BROKERS = "no brokers"
+    TOO_LARGE = "too large"
+    CLOSED = "closed"
+    OUT_OF_RANGE = "out of range"
+    CORRUPT = "corrupt"
+
+
+class Failure(NamedTuple):
+    """Why something failed, and a sentence for people."""
+
+    why: Why
+    sentence: str
+    error: ErrorCode = ErrorCode.NONE
+
+
+class Command(Message, frozen=True):
+    """Base of what an application says."""
+
+
+# --- To a producer ------------------------------------------------------------------------------------------------
+
+
+class SendRecords(Command, frozen=True):
+    """Append these, in this order. `partition` -1: by key, or sticky without one. One token per record.
+
+    A record's timestamp of -1 becomes that of its batch.
+    """
+
+    topic: str
+    records: Sequence[Record]
+    tokens: Sequence[object]
+    partition: int = -1
+
+
+class Intake(Protocol):
+    """Where other threads leave records, so that the loop is woken once and not once per record."""
+
+    def take(self) -> Sequence[SendRecords]:
+        """All that was left since the last time."""
+        ...
+
+
+class SendFrom(Command, frozen=True):
+    """There are records in the intake."""
+
+    intake: Intake
+
+
+class Flush(Command, frozen=True):
+    """Send at once what lingers; `flushed(token)` once all that was accepted before has an outcome."""
+
+    token: object
+
+
+class Close(Command, frozen=True):
+    """Take no more. A producer flushes first; what is left after `timeout_ms` fails. `closed()` is said last."""
+
+    timeout_ms: int = 0
+
+
+# --- To a consumer ------------------------------------------------------------------------------------------------
+
+
+class Start(NamedTuple):
+    """Where to begin: an offset, EARLIEST or LATEST, or the first record at or after `timestamp`."""
+
+    offset: int
+    timestamp: int = -1
+
+
+class Assignment(NamedTuple):
+    """A partition to read, by the name of its topic. `generation` is repeated in each chunk, to tell old from new."""
+
+    topic: str
+    partition: int
+    start: Start
+    generation: int = 0
+
+
+class Assign(Command, frozen=True):
+    """Read these partitions and no others. One that is assigned already in this generation goes on where it is."""
+
+    assignments: Sequence[Assignment]
+
+
+class AssignTopics(Command, frozen=True):
+    """Read every partition of these topics, now and when partitions are added."""
+
+    topics: Sequence[str]
+    start: Start
+
+
+class Seek(Command, frozen=True):
+    """Go on from there. Chunks of an earlier generation are to be dropped by the application."""
+
+    topic: str
+    partition: int
+    start: Start
+    generation: int
+
+
+class Pause(Command, frozen=True):
+    """Ask for no more of these (topic, partition) until `Resume`."""
+
+    partitions: Sequence[tuple[str, int]]
+
+
+class Resume(Command, frozen=True):
+    """Ask for these again."""
+
+    partitions: Sequence[tuple[str, int]]
+
+
+class Took(Command, frozen=True):
+    """The application has taken chunks of so many bytes: their room is free again."""
+
+    size: int
+
+
+class LookUp(Command, frozen=True):
+    """Offsets by (topic, partition, EARLIEST | LATEST | time): `offsets(token, ...)` or `failed(token, ...)`."""
+
+    token: object
+    queries: Sequence[tuple[str, int, int]]
+    timeout_ms: int
+
+
+# --- To an admin --------------------------------------------------------------------------------------------------
+
+
+class MakeTopic(Command, frozen=True):
+    """Create a topic and wait until it has leaders."""
+
+    token: object
+    name: str
+    partitions: int = -1
+    replication: int = -1
+    configs: dict[str, str] = {}
+    timeout_ms: int = 30_000
+
+
+class DropTopic(Command, frozen=True):
+    """Delete a topic."""
+
+    token: object
+    name: str
+    timeout_ms: int = 30_000
+
+
+class Look(Command, frozen=True):
+    """A picture of the cluster, with these topics (None: all)."""
+
+    token: object
+    names: list[str] | None = None
+    timeout_ms: int = 30_000
