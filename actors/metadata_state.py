@@ -1,0 +1,48 @@
+"""What the metadata image is made of: a broker, a topic, a partition, as committed. Frozen: a change is a new one."""
+
+from __future__ import annotations
+
+import msgspec
+
+from .kernel import Incarnation
+from .messages import BrokerId, Partition, TopicId
+
+
+class BrokerState(msgspec.Struct, frozen=True, array_like=True):
+    """A registered broker. `epoch` is the offset of its registration; `retired` its earlier lives, the newest last."""
+
+    id: BrokerId
+    incarnation: Incarnation
+    directory_id: str
+    endpoint: str
+    rack: str
+    epoch: int
+    fenced: bool
+    stopping: bool
+    retired: tuple[Incarnation, ...] = ()
+
+
+class TopicState(msgspec.Struct, frozen=True, array_like=True):
+    """A topic; `configs` are its own, `partitions` how many it has."""
+
+    id: TopicId
+    name: str
+    configs: dict[str, str]
+    partitions: int
+
+
+class PartitionState(msgspec.Struct, frozen=True, array_like=True):
+    """A partition. `replicas[0]` is the preferred leader; `leader` is -1 when nobody can lead.
+
+    `elr` are the eligible leader replicas (KIP-966): out of sync since the ISR fell below min.insync.replicas, so they
+    hold every committed record. `last_known_elr` are those who had a place and could not prove their disks.
+    """
+
+    partition: Partition
+    replicas: tuple[int, ...]
+    isr: tuple[int, ...]
+    elr: tuple[int, ...]
+    last_known_elr: tuple[int, ...]
+    leader: int
+    leader_epoch: int
+    partition_epoch: int

@@ -1,0 +1,201 @@
+"""The configs of a topic: what may be set, to what, and what holds when nothing is set.
+
+Names, types and units are Kafka's, so that any Kafka tool may set and show them; `durability` is ours. A config is
+looked up in three layers: the topic's own, the cluster's defaults (fixed by the first active controller), and the
+table here. Values travel and are stored as strings, as in Kafka; they are validated once, at the edge, so reading one
+back never fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, cast
+
+import msgspec
+
+Durability = Literal["fsync", "os"]
+
+_LONG_MAX = (1 << 63) - 1
+_INT_MAX = (1 << 31) - 1
+
+
+class ConfigDefinition(msgspec.Struct, frozen=True):
+    """One row of the table: an integer within [low, high], or one of the words in `choices`."""
+
+    name: str
+    default: str
+    doc: str
+    low: int = 0
+    high: int = 0
+    choices: tuple[str, ...] = ()
+    many: bool = False  # a comma-separated list of choices
+
+    @property
+    def type(self) -> str:
+        """Kafka's word for the type."""
+        if self.many:
+            return "list"
+        return "string" if self.choices else ("int" if self.high <= _INT_MAX else "long")
+
+    @property
+    def expected(self) -> str:
+        """What a value must be, in words."""
+        if self.many:
+            return "one or more of " + ", ".join(self.choices)
+        if self.choices:
+            return " or ".join(self.choices)
+        return f"a whole number from {self.low} to {self.high}"
+
+    def accepts(self, value: str) -> bool:
+        """Whether `value` may be set."""
+        if self.many:
+            words = value.split(",")
+            return len(set(words)) == len(words) and all(word in self.choices for word in words)
+        if self.choices:
+            return value in self.choices
+        digits = value.removeprefix("-")
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= 19):
+            return False
+        return self.low <= int(value) <= self.high
+
+
+DEFINITIONS: dict[str, ConfigDefinition] = {
+    definition.name: definition
+    for definition in (
+        ConfigDefinition(
+            "cleanup.policy",
+            "delete",
+            "What happens to old segments: delete them by age and size, or compact them to the last value of each key.",
+            choices=("compact", "delete"),
+            many=True,
+        ),
+        ConfigDefinition(
+            "durability",
+            "fsync",
+            "fsync: acks=all means on disk at every in-sync replica. os: in the page cache there, as in Kafka.",
+            choices=("fsync", "os"),
+        ),
+        ConfigDefinition(
+            "max.message.bytes",
+            "1048588",
+            "The largest record batch that is accepted, after compression.",
+            low=0,
+            high=16 << 20,
+        ),
+        ConfigDefinition(
+            "min.insync.replicas",
+            "2",
+            "How many replicas must be in sync for acks=all; never more than the topic has.",
+            low=1,
+            high=_INT_MAX,
+        ),
+        ConfigDefinition(
+            "retention.bytes",
+            "-1",
+            "How large a partition grows before its oldest segments are deleted; -1: without limit.",
+            low=-1,
+            high=_LONG_MAX,
+        ),
+        ConfigDefinition(
+            "retention.ms",
+            "604800000",
+            "How long records are kept, in milliseconds; -1: for ever.",
+            low=-1,
+            high=_LONG_MAX,
+        ),
+        ConfigDefinition(
+            "segment.bytes",
+            "1073741824",
+            "The size at which a segment is closed and the next one begins.",
+            low=14,
+            high=_INT_MAX,
+        ),
+        ConfigDefinition(
+            "segment.ms",
+            "604800000",
+            "The age at which a segment is closed even if it is not full, in milliseconds.",
+            low=1,
+            high=_LONG_MAX,
+        ),
+    )
+}
+
+
+def validate(configs: Mapping[str, str]) -> list[str]:
+    """One sentence per config that is unknown or illegal, in the order of their names; empty if all is well."""
+    sentences = []
+    for name in sorted(configs):
+        definition = DEFINITIONS.get(name)
+        if definition is None:
+            sentences.append(f"There is no topic config {name!r}; there are {', '.join(DEFINITIONS)}.")
+        elif not definition.accepts(configs[name]):
+            sentences.append(f"{name} must be {definition.expected}, not {configs[name]!r}.")
+    return sentences
+
+
+class TopicConfigs:
+    """Typed access to the configs in force: `own` first, then the cluster's `defaults`, then the table."""
+
+    __slots__ = ("_defaults", "_own")
+
+    def __init__(self, own: Mapping[str, str], defaults: Mapping[str, str] | None = None) -> None:
+        self._own = own
+        self._defaults: Mapping[str, str] = {} if defaults is None else defaults
+
+    def get(self, name: str) -> str:
+        """The value in force. The name must be in the table."""
+        definition = DEFINITIONS[name]
+        return self._own.get(name, self._defaults.get(name, definition.default))
+
+    def all(self) -> dict[str, str]:
+        """Every config with the value in force, in the order of the names."""
+        return {name: self.get(name) for name in DEFINITIONS}
+
+    @property
+    def min_insync_replicas(self) -> int:
+        """As configured; what counts is `effective_min_insync`."""
+        return int(self.get("min.insync.replicas"))
+
+    def effective_min_insync(self, replication: int) -> int:
+        """min(configured, replication): a topic with one replica must be writable by acks=all."""
+        return min(self.min_insync_replicas, replication)
+
+    @property
+    def retention_ms(self) -> int:
+        """-1: for ever."""
+        return int(self.get("retention.ms"))
+
+    @property
+    def retention_bytes(self) -> int:
+        """-1: without limit."""
+        return int(self.get("retention.bytes"))
+
+    @property
+    def segment_bytes(self) -> int:
+        """A segment is rolled before it grows beyond this."""
+        return int(self.get("segment.bytes"))
+
+    @property
+    def segment_ms(self) -> int:
+        """A segment is rolled at this age."""
+        return int(self.get("segment.ms"))
+
+    @property
+    def max_message_bytes(self) -> int:
+        """The largest record batch."""
+        return int(self.get("max.message.bytes"))
+
+    @property
+    def durability(self) -> Durability:
+        """What an acknowledgement of acks=all means."""
+        return cast(Durability, self.get("durability"))
+
+    @property
+    def deletes(self) -> bool:
+        """Whether old segments are deleted by age and size."""
+        return "delete" in self.get("cleanup.policy").split(",")
+
+    @property
+    def compacts(self) -> bool:
+        """Whether segments are compacted by key."""
+        return "compact" in self.get("cleanup.policy").split(",")
