@@ -1,0 +1,173 @@
+"""One group commit of a real disk, run in a thread of its own.
+
+The node goes on while this runs: it may append to a file that is being synced, replace it again, rename its
+directory or delete it. Appending is harmless. For the others there is one lock, the disk's `_moving`, held for a single
+rename or open and never during an fsync:
+
+- each thing to be flushed is a `Target` with a path; the node moves the path when it renames, and marks the target as
+  gone when it deletes, under the lock;
+- the flush takes the lock to look at a path and act on it: open it, or rename a finished replace to it. So a deleted
+  file does not come back, and a replace follows its directory.
+
+The order inside one flush: contents first (in parallel when there are many), then the renames, then the directories.
+An error anywhere is final. A retried fsync would say "ok": the kernel reports a lost page once, and then calls it
+clean.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from .disk import Buffer, Generation, StorageError
+from .unsynced import parent
+
+THREADS = 8
+FEW = 4  # so many files are synced one after the other: a thread pool would cost more than it saves
+
+
+def sentence(operation: str, path: str, error: OSError) -> str:
+    """What was tried on what, and what the operating system said."""
+    return f"{operation} {path}: {error.strerror or error}"
+
+
+class System:
+    """The system calls that may fail in interesting ways. Tests override one and let it fail."""
+
+    def writev(self, fd: int, buffers: Sequence[Buffer]) -> int:
+        return os.writev(fd, buffers)
+
+    def pread(self, fd: int, length: int, offset: int) -> bytes:
+        return os.pread(fd, length, offset)
+
+    def ftruncate(self, fd: int, size: int) -> None:
+        os.ftruncate(fd, size)
+
+    def sync_file(self, fd: int) -> None:
+        if sys.platform == "darwin":
+            fcntl.fcntl(fd, fcntl.F_FULLFSYNC)  # fsync there stops at the drive's own cache
+        else:
+            os.fdatasync(fd)
+
+    def sync_directory(self, fd: int) -> None:
+        os.fsync(fd)
+
+
+class Target:
+    """A file or directory to be flushed. `fd` is a duplicate that the flush closes; None means: open it by its path."""
+
+    __slots__ = ("fd", "gone", "path")
+
+    def __init__(self, path: str, fd: int | None = None) -> None:
+        self.path = path
+        self.fd = fd
+        self.gone = False
+
+
+class Pending(Target):
+    """A replace that is not in its place yet: its content, and the file below the data directory that holds it."""
+
+    __slots__ = ("data", "temporary")
+
+    def __init__(self, path: str, data: bytes, temporary: str) -> None:
+        super().__init__(path)
+        self.data = data
+        self.temporary = temporary
+
+
+class RealFlush:
+    """What `RealDisk.start_flush` returns. `run` may be called once, in any thread."""
+
+    def __init__(
+        self,
+        generation: Generation,
+        root: str,
+        system: System,
+        moving: threading.Lock,
+        files: list[Target],
+        directories: list[Target],
+        replaces: list[Pending],
+    ) -> None:
+        self.generation = generation
+        self.replaces = replaces
+        self.done = False
+        self._root = root
+        self._system = system
+        self._moving = moving
+        self._files = files
+        self._directories = directories
+
+    def targets(self) -> Iterator[Target]:
+        """All whose path may change meanwhile. The caller holds the lock."""
+        yield from self._files
+        yield from self._directories
+        yield from self.replaces
+
+    def run(self) -> None:
+        try:
+            self._each(self._sync_content, [*self._files, *self.replaces])
+            for pending in self.replaces:
+                self._put_in_place(pending)
+            self._each(self._sync_directory, self._directories)
+        except OSError as error:
+            raise StorageError(f"flush: {error.strerror or error}") from error
+        finally:
+            for target in self._files:
+                if target.fd is not None:
+                    os.close(target.fd)
+                    target.fd = None
+        self.done = True
+
+    def _each(self, sync: Callable[[Target], None], targets: Sequence[Target]) -> None:
+        if len(targets) <= FEW:
+            for target in targets:
+                sync(target)
+            return
+        with ThreadPoolExecutor(THREADS, thread_name_prefix="flush") as pool:
+            for _ in pool.map(sync, targets):
+                pass  # raises the first error, after all have ended
+
+    def _sync_content(self, target: Target) -> None:
+        if target.fd is not None:
+            self._sync(target, target.fd, self._system.sync_file)
+            return
+        with self._moving:
+            if target.gone:
+                return
+            path = target.temporary if isinstance(target, Pending) else target.path
+            fd = os.open(f"{self._root}/{path}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._sync(target, fd, self._system.sync_file)
+        finally:
+            os.close(fd)
+
+    def _put_in_place(self, pending: Pending) -> None:
+        with self._moving:
+            temporary = f"{self._root}/{pending.temporary}"
+            if pending.gone:
+                os.unlink(temporary)
+                return
+            os.rename(temporary, f"{self._root}/{pending.path}")
+            directory = parent(pending.path)
+            if all(known.path != directory for known in self._directories):
+                self._directories.append(Target(directory))  # it was renamed after the flush began
+
+    def _sync_directory(self, target: Target) -> None:
+        with self._moving:
+            if target.gone:
+                return
+            fd = os.open(f"{self._root}/{target.path}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._sync(target, fd, self._system.sync_directory)
+        finally:
+            os.close(fd)
+
+    def _sync(self, target: Target, fd: int, sync: Callable[[int], None]) -> None:
+        try:
+            sync(fd)
+        except OSError as error:
+            raise StorageError(sentence("flush", target.path or ".", error)) from error
