@@ -4,9 +4,7 @@ Who runs where. Everything here runs on the node's thread, except `RealFlush.run
 while the node goes on writing, renaming and deleting (`flush.py` has the rules that make this safe). A job reads
 through a `FileReader`, which shares nothing with the disk.
 
-Descriptors. Files stay open in an LRU, for appending and reading alike. Dropping one from it loses nothing: what is
-dirty is remembered by path (`unsynced.py`) and opened again by the flush. A flush works on duplicates, so that the
-LRU may close its own.
+Descriptors. Files stay open in an LRU (`files.py`). A flush works on duplicates, so that the LRU may close its own.
 
 All or nothing. The kernel may write half of an append and then say ENOSPC. Then the file is cut back to its old size,
 and if even that fails the disk is failed: a half-written batch followed by a whole one would be corruption.
@@ -25,105 +23,21 @@ import errno
 import fcntl
 import itertools
 import os
-import resource
 import shutil
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .disk import Buffer, DiskFull, Flush, Generation, StorageError
+from .files import OUT_OF_DESCRIPTORS, FileReader, OpenFile, OpenFiles, open_file_limit
 from .flush import Pending, RealFlush, System, Target, sentence
-from .unsynced import LOCK, REPLACING, RESERVED, Unsynced, ancestors, checked, checked_directory, inside, moved, parent
+from .unsynced import LOCK, REPLACING, Unsynced, ancestors, checked, checked_directory, inside, moved, parent
 
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-OUT_OF_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
 REFUSED = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, *OUT_OF_DESCRIPTORS}
 BUFFERS_PER_CALL = 1024  # IOV_MAX on Linux and macOS
 FREE_IS_TRUE_FOR = 1.0
-
-
-def open_file_limit() -> int:
-    """Raise this process's descriptor limit as far as is sensible; half of it, at most 4,096, is for log files."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    ceiling = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
-    if soft != resource.RLIM_INFINITY and soft < ceiling:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (ceiling, hard))
-            soft = ceiling
-        except (ValueError, OSError):
-            pass  # macOS says "unlimited" and means kern.maxfilesperproc: stay with what there is
-    return 4_096 if soft == resource.RLIM_INFINITY else max(16, min(4_096, soft // 2))
-
-
-class FileReader:
-    """The reading half without a cache or an overlay: safe in any thread, for files that do not change."""
-
-    def __init__(self, root: Path, system: System | None = None) -> None:
-        self._root = os.fspath(root)
-        self._system = system or System()
-
-    def read(self, path: str, offset: int, length: int) -> bytes:
-        try:
-            fd = os.open(self._full(path), os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            raise StorageError(sentence("read", path, error)) from error
-        try:
-            return self._read(fd, os.fstat(fd).st_size, path, offset, length)
-        finally:
-            os.close(fd)
-
-    def size(self, path: str) -> int | None:
-        try:
-            found = os.stat(self._full(path))
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise StorageError(sentence("look at", path, error)) from error
-        return None if os.path.isdir(self._full(path)) else found.st_size
-
-    def list(self, directory: str) -> list[str]:
-        directory = checked_directory(directory)
-        try:
-            with os.scandir(os.path.join(self._root, directory)) as found:
-                entries = [entry for entry in found if directory or entry.name not in RESERVED]
-                return sorted(entry.name + "/" * entry.is_dir(follow_symlinks=False) for entry in entries)
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        except OSError as error:
-            raise StorageError(sentence("list", directory or ".", error)) from error
-
-    def _full(self, path: str) -> str:
-        return f"{self._root}/{checked(path)}"
-
-    def _read(self, fd: int, size: int, path: str, offset: int, length: int) -> bytes:
-        assert min(offset, length) >= 0, f"read of {length} bytes at {offset}"
-        length = min(length, size - offset)
-        chunks: list[bytes] = []
-        while length > 0:
-            try:
-                chunk = self._system.pread(fd, length, offset)
-            except OSError as error:
-                raise StorageError(sentence("read", path, error)) from error
-            if not chunk:
-                break
-            if len(chunk) == length and not chunks:
-                return chunk
-            chunks.append(chunk)
-            offset += len(chunk)
-            length -= len(chunk)
-        return b"".join(chunks)
-
-
-class OpenFile:
-    """A descriptor in the LRU, and the size of its file, which only this process changes."""
-
-    __slots__ = ("fd", "size")
-
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
-        self.size = os.fstat(fd).st_size
 
 
 class RealDisk(FileReader):
@@ -140,12 +54,10 @@ class RealDisk(FileReader):
     ) -> None:
         super().__init__(Path(os.path.abspath(root)), system)
         self._reserve = reserve
-        self._limit = open_files if open_files is not None else open_file_limit()
-        assert self._limit >= 1, "at least one file must be open"
         self._clock = clock
         self._failed: str | None = None
         self._unsynced = Unsynced()
-        self._open: OrderedDict[str, OpenFile] = OrderedDict()
+        self._open = OpenFiles(self._root, open_files or open_file_limit(), self._unsynced.files)
         self._overlay: dict[str, Pending] = {}
         self._temporary = itertools.count()
         self._flush: RealFlush | None = None  # the one in progress
@@ -256,7 +168,7 @@ class RealDisk(FileReader):
         if older := self._overlay.get(path):
             self._supersede(older)
         self._overlay[path] = pending
-        self._close_below(path)
+        self._open.close_below(path)
         self._unsynced.forget(path)  # the old content's dirtiness; the directory's is next
         self._unsynced.directory(parent(path))
         return self._unsynced.count()
@@ -270,7 +182,7 @@ class RealDisk(FileReader):
         self._let_go(path)
         for known in overlaid:
             self._supersede(self._overlay.pop(known))
-        self._close_below(path)
+        self._open.close_below(path)
         self._unsynced.forget(path)
         try:
             if os.path.isdir(full):
@@ -299,7 +211,7 @@ class RealDisk(FileReader):
         except OSError as error:
             raise self._error("rename", f"{old} to {new}", error) from error
         self._overlay = {pending.path: pending for pending in self._overlay.values()}
-        self._open = OrderedDict((moved(path, old, new), file) for path, file in self._open.items())
+        self._open.move(old, new)
         self._unsynced.move(old, new)
         self._unsynced.directory(parent(old))
         self._unsynced.directory(parent(new))
@@ -319,7 +231,7 @@ class RealDisk(FileReader):
         self._working("flush")
         paths, directories = self._unsynced.take()
         files = [Target(path) for path in paths]
-        for target in files[: self._limit // 2 or 1]:  # the others are opened by the flush, one at a time
+        for target in files[: self._open.limit // 2 or 1]:  # the others are opened by the flush, one at a time
             if file := self._open.get(target.path):
                 try:
                     target.fd = os.dup(file.fd)
@@ -374,7 +286,7 @@ class RealDisk(FileReader):
             self._discard(Pending(name, b"", f"{REPLACING}/{name}"))
 
     def close(self) -> None:
-        self._close_below("")
+        self._open.close_below("")
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -383,53 +295,26 @@ class RealDisk(FileReader):
 
     def _cached(self, operation: str, path: str) -> OpenFile | None:
         """The open file, or None if there is no such file."""
-        if file := self._open.get(path):
-            self._open.move_to_end(path)
-            return file
         try:
-            return self._remember(path, os.O_RDWR | os.O_APPEND)
+            return self._open.open(path)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise self._error(operation, path, error, writing=False) from error
 
     def _existing(self, operation: str, path: str) -> OpenFile:
-        if file := self._cached(operation, path):
+        if file := self._cached(operation, checked(path)):
             return file
         raise StorageError(f"{operation} {path}: it does not exist")
 
     def _create(self, path: str, *, lazy: bool) -> OpenFile:
         self._make_directories("append to", parent(path), lazy=lazy)
         try:
-            file = self._remember(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL)
+            file = self._open.open(path, os.O_CREAT | os.O_EXCL)
         except OSError as error:
             raise self._error("create", path, error) from error
         self._unsynced.directory(parent(path), lazy=lazy)
         return file
-
-    def _remember(self, path: str, flags: int) -> OpenFile:
-        while len(self._open) >= self._limit:
-            self._drop_one()
-        try:
-            fd = os.open(self._full(path), flags | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            if error.errno not in OUT_OF_DESCRIPTORS or not self._open:
-                raise
-            for _ in range(max(1, len(self._open) // 2)):
-                self._drop_one()
-            fd = os.open(self._full(path), flags | os.O_CLOEXEC, 0o644)
-        file = self._open[path] = OpenFile(fd)
-        return file
-
-    def _drop_one(self) -> None:
-        """Close the oldest, preferably a clean one: a dirty one has to be opened again by the flush."""
-        oldest = itertools.islice(self._open, 16)
-        path = next((path for path in oldest if path not in self._unsynced.files), next(iter(self._open)))
-        os.close(self._open.pop(path).fd)
-
-    def _close_below(self, path: str) -> None:
-        for known in [path] if path in self._open else [known for known in self._open if inside(known, path)]:
-            os.close(self._open.pop(known).fd)
 
     # -- the small print of writing
 
@@ -467,7 +352,7 @@ class RealDisk(FileReader):
         try:
             self._system.ftruncate(file.fd, file.size)
             if created:
-                self._close_below(path)
+                self._open.close_below(path)
                 os.unlink(self._full(path))
         except OSError as error:
             self._failed = sentence("take back the half-written", path, error) + f" (after: {cause})"

@@ -8,7 +8,7 @@ single promises.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -24,7 +24,9 @@ PATHS = ("a", "b", "d", "d/x", "d/y", "d/e/z", "f/x", "f")
 Step = tuple[str, str, str, bytes, int]
 
 steps = st.tuples(
-    st.sampled_from(("append", "append", "lazy", "truncate", "replace", "delete", "rename", "ask", "start", "run", "finish")),
+    st.sampled_from(
+        ("append", "append", "lazy", "truncate", "replace", "delete", "rename", "ask", "start", "run", "finish")
+    ),
     st.sampled_from(PATHS),
     st.sampled_from(PATHS),
     st.binary(max_size=12),
@@ -151,8 +153,7 @@ def test_both_disks_show_what_a_dict_shows_after_every_step(program: list[Step])
 
 @pytest.fixture(params=["real", "memory"])
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flushable]:
-    make: dict[str, Callable[[], Flushable]] = {"real": lambda: RealDisk(tmp_path), "memory": lambda: MemoryDisk(Random(1))}
-    made = make[request.param]()
+    made: Flushable = RealDisk(tmp_path) if request.param == "real" else MemoryDisk(Random(1))
     yield made
     made.close()
 

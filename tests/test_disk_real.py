@@ -19,8 +19,9 @@ from pathlib import Path
 import pytest
 
 from barnabas.storage.disk import Buffer, DiskFull, StorageError
+from barnabas.storage.files import FileReader
 from barnabas.storage.flush import System
-from barnabas.storage.real import FileReader, RealDisk
+from barnabas.storage.real import RealDisk
 
 
 class Broken(System):
