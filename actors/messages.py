@@ -26,7 +26,7 @@ class Partition(NamedTuple):
     """One partition of one topic, by the topic's id: a re-created topic is another topic."""
 
     topic: TopicId
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody needs
 
 
 METADATA = Partition(TopicId("AAAAAAAAAAAAAAAAAAAAAQ"), 0)  # Kafka's own id for __cluster_metadata

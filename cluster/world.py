@@ -16,6 +16,7 @@ Time is in microseconds here, so that a network faster than a millisecond has an
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from hashlib import blake2b
 from heapq import heappop, heappush
 from random import Random
@@ -40,6 +41,10 @@ class Network(Protocol):
         """How long each copy takes; empty: lost."""
         ...
 
+    def broadcast_delays(self, source: str, target: str, size: int, now: Micros) -> Sequence[Micros]:
+        """The same for one subscriber's copy of a broadcast."""
+        ...
+
     def in_order(self, source: str, target: str) -> bool:
         """Whether one connection delivers in the order of sending (a stream) or not (datagrams)."""
         ...
@@ -49,6 +54,9 @@ class Perfect:
     """A network that loses nothing and takes 100 µs."""
 
     def delays(self, source: str, target: str, size: int, now: Micros) -> Sequence[Micros]:
+        return (100,)
+
+    def broadcast_delays(self, source: str, target: str, size: int, now: Micros) -> Sequence[Micros]:
         return (100,)
 
     def in_order(self, source: str, target: str) -> bool:
@@ -439,6 +447,13 @@ class World:
         frozen = [bytes(frame) for frame in frames]
         size = sum(map(len, frozen))
         in_order = self.network.in_order(source, target)
+        host = self.hosts[target]
+        origin = source if back else connection.route
+
+        def arrive() -> None:
+            if connection.open:
+                self._receive(host, frozen, origin)
+
         for delay in self.network.delays(source, target, size, self.now):
             time = self.now + delay
             if in_order:
@@ -447,14 +462,7 @@ class World:
                     connection.busy_back = time
                 else:
                     connection.busy_there = time
-            host = self.hosts[target]
-            origin = source if back else connection.route
-            self._later(host, time - self.now, lambda: self._arrive(host, connection, frozen, origin))
-
-    def _arrive(self, host: Host, connection: _Connection, frames: list[bytes], origin: str) -> None:
-        if not connection.open:
-            return
-        self._receive(host, frames, origin)
+            self._later(host, time - self.now, arrive)
 
     def _receive(self, host: Host, frames: list[bytes], origin: str, actor: str | None = None) -> None:
         node = host.node
@@ -479,8 +487,10 @@ class World:
             host = self.hosts[name]
             if topic not in host.subscriptions or host.node is None:
                 continue
-            for delay in self.network.delays(source, name, size, self.now) if name != source else (50,):
-                self._later(host, delay, lambda host=host: self._receive(host, frames, source, host.subscriber))
+            network = self.network
+            delays = network.broadcast_delays(source, name, size, self.now) if name != source else (50,)
+            for delay in delays:
+                self._later(host, delay, partial(self._receive, host, frames, source, host.subscriber))
 
     def _close(self, connection: _Connection) -> None:
         connection.open = False

@@ -1,0 +1,646 @@
+"""The controllers' quorum: Raft over the metadata log, with pulled records (KIP-595, KIP-996).
+
+Votes are pushed, records are pulled: a leader is told what its followers have by their fetches, and its high watermark
+is the end that a majority has *durably*. One leader at most per epoch, because a voter votes once per epoch and its vote
+is durable before it is said; the elected leader's log holds everything committed, because voters refuse a candidate
+whose log ends before theirs (Raft §5.4.1); and a leader commits only through a record of its own epoch (§5.4.2), the
+`LeaderChanged` record that begins it.
+
+    unattached/following --election timeout--> prospective --majority of pre-votes--> candidate --votes--> leading
+            ^                                      |  heard from the leader                  |                |
+            +--------------------------------------+--------- higher epoch ------------------+---- no majority+
+
+Pre-votes cost no epoch: a node that was cut off cannot disturb a quorum that works (KIP-996). A leader that no majority
+fetches from resigns (check-quorum, KAFKA-15489). After a restart nobody leads again in the epoch that it led before
+(KAFKA-10527): it voted for itself there, and stands only in a new one.
+
+Nothing is sent that shows an epoch which is not durable here (`after=`). What this file does not do: membership
+changes (the voters are those of the configuration) and trimming of the log.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from ..storage.checkpoint import read_offsets, write_offsets
+from ..storage.disk import Generation
+from ..storage.log import Log, LogSettings
+from ..storage.recovery import Recovered, RecoverLog
+from . import quorum_state
+from .bugs import bug
+from .copying import Copying
+from .errors import ErrorCode
+from .events import QuorumLeaderElected, QuorumLeaderResigned
+from .kernel import Address, Context, JobDone, Message, Millis, Payload, Timer, address
+from .leading import Diverging, Leading, majority
+from .messages import (
+    METADATA,
+    BeginEpoch,
+    EndEpoch,
+    Fetch,
+    Fetched,
+    FetchedPartition,
+    PeerGone,
+    Synced,
+    SyncedPartition,
+    Vote,
+    Voted,
+)
+from .metadata_codec import encode_records
+from .metadata_records import LeaderChanged
+from .quorum_state import QuorumState
+
+DIRECTORY = "metadata/__cluster_metadata-0"
+RECOVERY_POINTS = "metadata/recovery-point-offset-checkpoint"
+_KEY = ("__cluster_metadata", 0)
+METADATA_TOPIC_ID = bytes(15) + b"\x01"
+MAX_FETCH_BYTES = 1 << 20
+HEARD_TIMEOUT_FACTOR = 3  # check-quorum: a leader resigns after this many shortest election timeouts of silence
+
+Role = Literal["recovering", "unattached", "following", "prospective", "candidate", "leading"]
+
+
+class Voter(msgspec.Struct, frozen=True):
+    """A member of the quorum: where it is, and which data directory is the one that may vote (KIP-853)."""
+
+    endpoint: str
+    directory_id: str
+
+
+class RaftConfig(msgspec.Struct, frozen=True):
+    """Who I am in which quorum, and its times in milliseconds."""
+
+    id: int
+    cluster_id: str
+    directory_id: str
+    voters: dict[int, Voter]
+    election_min_ms: int = 300
+    election_max_ms: int = 600
+    fetch_wait_ms: int = 250
+    retry_ms: int = 100
+    settings: LogSettings = LogSettings(segment_bytes=64 << 20)
+
+
+class ElectionTimer(Timer, frozen=True):
+    """Nothing was heard from a leader, or an election did not end."""
+
+
+class FetchTimer(Timer, frozen=True):
+    """Ask the leader again."""
+
+
+class LeaderTimer(Timer, frozen=True):
+    """Announce the epoch to voters that do not fetch; resign if a majority is silent."""
+
+
+class ParkedTimer(Timer, frozen=True):
+    """A parked fetch has waited long enough."""
+
+    voter: int
+
+
+class CheckpointTimer(Timer, frozen=True):
+    """Persist the recovery point."""
+
+
+class _Parked(msgspec.Struct, frozen=True):
+    sender: Address
+    fetch: Fetch
+
+
+class Raft:
+    """One voter. The owner forwards inputs; committed batches are read with `read` up to `hw`."""
+
+    def __init__(self, config: RaftConfig) -> None:
+        self.config = config
+        self.id = config.id
+        self.voters = config.voters
+        self.role: Role = "recovering"
+        self.epoch = 0
+        self.voted_for = -1
+        self.leader = -1
+        self.hw = 0
+        self.log: Log | None = None
+        self.epoch_start = -1  # offset of the own LeaderChanged record while leading
+        self._persisted = Generation(0)  # when the present epoch and vote are durable
+        self._granted: set[int] = set()
+        self._heard_at = Millis(-1_000_000)  # from a leader of the present epoch
+        self._suspect = False  # the leader's connection was refused: do not wait to hear from it
+        self._leading: Leading | None = None
+        self._copying: Copying | None = None
+        self._parked: dict[int, _Parked] = {}
+        self._fetch_id = 0
+        self._asking: int | None = None  # id of the fetch that is out
+        self._told_durable = 0  # what the leader knows of our durable end
+        self._lowered: int | None = None  # the recovery point on disk, as last written
+        self._marker: Generation | None = None
+
+    # --- What the owner may ask ---
+
+    @property
+    def leading(self) -> bool:
+        """Whether this voter leads, as far as it knows."""
+        return self.role == "leading"
+
+    @property
+    def log_end(self) -> int:
+        """The end of the log, committed or not."""
+        return self.log.end if self.log is not None else 0
+
+    @property
+    def log_start(self) -> int:
+        """The first offset that is still there."""
+        return self.log.start if self.log is not None else 0
+
+    def read(self, offset: int, max_bytes: int) -> bytes:
+        """Whole committed batches from `offset`; empty at the high watermark."""
+        if self.log is None or offset >= self.hw:
+            return b""
+        return bytes(self.log.read(offset, max_bytes, limit=self.hw))
+
+    def append(self, batch: bytes, ctx: Context) -> int:
+        """Append a decision as leader; it is committed once `hw` reaches the returned end."""
+        assert self._leading is not None and self.log is not None, "only the leader appends"
+        appended = self.log.append(bytearray(batch), self.epoch, ctx.wall)
+        self._advance_hw(ctx)
+        self._answer_parked(ctx)
+        return appended.last_offset + 1
+
+    def resign(self, ctx: Context) -> None:
+        """Stop leading in good order: name the best follower as successor."""
+        if self._leading is None:
+            return
+        ends = {voter: self._leading.durable(voter) for voter in self.voters if voter != self.id}
+        successors = sorted(ends, key=lambda voter: (-ends[voter], voter))
+        for voter in successors:
+            self._say(voter, EndEpoch(self.config.cluster_id, self.epoch, self.id, successors), ctx)
+        self._unattach(self.epoch, ctx, "it stops")
+
+    # --- Inputs ---
+
+    def start(self, ctx: Context) -> None:
+        """Read the vote, then recover the log as a job; nothing is answered before that is done."""
+        state = quorum_state.read(ctx.disk) or QuorumState()
+        self.epoch, self.voted_for = state.epoch, state.voted_for
+        point = read_offsets(ctx.disk, RECOVERY_POINTS).offsets
+        known = None if point is None else point.get(_KEY)
+        if known is None and ctx.disk.size(quorum_state.PATH) is None:
+            known = 0
+        self._lowered = known
+        ctx.submit(RecoverLog(DIRECTORY, known, settings=self.config.settings))
+
+    def on_job(self, done: JobDone, ctx: Context) -> bool:
+        """The log has been read. Returns whether the job was ours."""
+        if not isinstance(done.job, RecoverLog) or done.job.directory != DIRECTORY:
+            return False
+        recovered = done.result
+        if not isinstance(recovered, Recovered) or recovered.corrupt is not None:
+            why = done.error or (recovered.corrupt if isinstance(recovered, Recovered) else "no result")
+            ctx.stop(f"the metadata log is damaged and this controller must not vote with it: {why}")
+            return True
+        self.log = Log.open(ctx.disk, DIRECTORY, METADATA_TOPIC_ID, self.config.settings, recovered)
+        self.hw = self.log.start
+        self.role = "unattached"
+        self._reset_election(ctx, first=True)
+        ctx.set_timer(CheckpointTimer(), 1000)
+        return True
+
+    def on_message(self, sender: Address, message: Message, ctx: Context) -> None:
+        """Anything of the quorum's conversation."""
+        if self.role == "recovering":
+            return
+        match message:
+            case Fetch():
+                self._on_fetch(sender, message, ctx)
+            case Fetched():
+                self._on_fetched(message, ctx)
+            case Synced():
+                self._on_synced_message(message, ctx)
+            case Vote():
+                self._on_vote(sender, message, ctx)
+            case Voted():
+                self._on_voted(message, ctx)
+            case BeginEpoch():
+                self._on_begin_epoch(message, ctx)
+            case EndEpoch():
+                self._on_end_epoch(message, ctx)
+            case PeerGone():
+                self._on_peer_gone(message, ctx)
+            case _:
+                pass
+
+    def on_timer(self, timer: Timer, ctx: Context) -> bool:
+        """Returns whether the timer was ours."""
+        match timer:
+            case ElectionTimer():
+                self._on_election_timeout(ctx)
+            case FetchTimer():
+                self._asking = None
+                self._fetch(ctx)
+            case LeaderTimer():
+                self._on_leader_timer(ctx)
+            case ParkedTimer():
+                self._answer(timer.voter, ctx, anyway=True)
+            case CheckpointTimer():
+                self._checkpoint(ctx)
+                ctx.set_timer(CheckpointTimer(), 1000)
+            case _:
+                return False
+        return True
+
+    def on_synced(self, generation: Generation, ctx: Context) -> None:
+        """More of the log, or our vote, is durable."""
+        if self.log is None:
+            return
+        moved = self.log.synced(generation)
+        if self.role == "candidate" and self._persisted <= generation and self.id not in self._granted:
+            self._granted.add(self.id)
+            self._count_votes(ctx)
+        if self._copying is not None:
+            if self._copying.synced(generation):
+                self._fetch(ctx)
+            elif moved and self._asking is not None and self.log.durable_end > self._told_durable:
+                self._told_durable = self.log.durable_end
+                part = SyncedPartition(METADATA, self.epoch, self.log.durable_end)
+                self._say(self.leader, Synced(self.id, -1, self.config.directory_id, [part]), ctx)
+        if moved and self._leading is not None:
+            self._advance_hw(ctx)
+
+    # --- Roles ---
+
+    def _become(self, role: Role, ctx: Context) -> None:
+        """Leave a role behind with all that belongs to it."""
+        if self.role == "leading" and role != "leading":
+            self._refuse_parked(ctx)
+            ctx.cancel_timer(LeaderTimer())
+        self._leading = None
+        self.epoch_start = -1
+        if role not in ("following", "prospective"):
+            self._copying = None
+            self._asking = None
+            ctx.cancel_timer(FetchTimer())
+        self._granted = set()
+        self.role = role
+
+    def _persist(self, epoch: int, voted_for: int, ctx: Context) -> None:
+        assert epoch >= self.epoch, f"epoch {epoch} after {self.epoch}"
+        self.epoch, self.voted_for = epoch, voted_for
+        state = QuorumState(epoch, voted_for, self.leader)
+        self._persisted = quorum_state.write(ctx.disk, state)
+        if bug("vote-before-durable"):
+            self._persisted = Generation(0)
+
+    def _unattach(self, epoch: int, ctx: Context, cause: str) -> None:
+        """No known leader: wait for one to announce itself, or stand."""
+        if self.role == "leading":
+            ctx.emit(QuorumLeaderResigned(controller=self.id, epoch=self.epoch, cause=cause))
+        self._become("unattached", ctx)
+        self.leader = -1
+        if epoch > self.epoch:
+            self._persist(epoch, -1, ctx)
+        self._reset_election(ctx)
+
+    def _follow(self, epoch: int, leader: int, ctx: Context) -> None:
+        if epoch < self.epoch or leader == self.id or leader not in self.voters:
+            return
+        if epoch == self.epoch and self.leader == leader and self.role in ("following", "prospective"):
+            self._become("following", ctx)
+            return
+        if epoch == self.epoch and self.role == "leading":
+            return
+        assert self.log is not None
+        self._become("following", ctx)
+        self.leader = leader
+        if epoch > self.epoch:
+            self._persist(epoch, -1, ctx)
+        self._suspect = False
+        self._copying = Copying(METADATA, self.log, epoch, self.hw, lambda offset: self._lower(offset, ctx))
+        self._asking = None
+        self._heard(ctx)
+        self._fetch(ctx)
+
+    def _heard(self, ctx: Context) -> None:
+        self._heard_at = ctx.now
+        self._suspect = False
+        self._reset_election(ctx)
+
+    def _reset_election(self, ctx: Context, *, first: bool = False) -> None:
+        config = self.config
+        delay = ctx.random.randint(config.election_min_ms, config.election_max_ms)
+        if len(self.voters) == 1:
+            delay = 0
+        elif first and self.epoch == 0:
+            delay = ctx.random.randint(0, 50) + (0 if self.id == min(self.voters) else 60)  # a cluster's first second
+        ctx.set_timer(ElectionTimer(), delay)
+
+    # --- Elections ---
+
+    def _on_election_timeout(self, ctx: Context) -> None:
+        if self.role == "leading" or self.id not in self.voters:
+            return
+        self._become("prospective", ctx)
+        self._granted = {self.id}
+        self._reset_election(ctx)
+        self._ask_votes(pre=True, ctx=ctx)
+        self._count_votes(ctx)
+
+    def _stand(self, ctx: Context) -> None:
+        """Raise the epoch and ask for votes; our own counts once it is durable."""
+        self._become("candidate", ctx)
+        self.leader = -1
+        self._persist(self.epoch + 1, self.id, ctx)
+        self._reset_election(ctx)
+        self._ask_votes(pre=False, ctx=ctx)
+        if self._persisted <= ctx.disk.synced:
+            self._granted.add(self.id)
+            self._count_votes(ctx)
+
+    def _ask_votes(self, *, pre: bool, ctx: Context) -> None:
+        assert self.log is not None
+        for number, voter in sorted(self.voters.items()):
+            if number != self.id:
+                vote = Vote(
+                    self.config.cluster_id,
+                    pre,
+                    self.epoch,
+                    self.id,
+                    self.config.directory_id,
+                    number,
+                    voter.directory_id,
+                    self.log.last_epoch,
+                    self.log.end,
+                )
+                self._say(number, vote, ctx)
+
+    def _on_vote(self, sender: Address, vote: Vote, ctx: Context) -> None:
+        candidate = self.voters.get(vote.candidate)
+        if (
+            vote.cluster_id != self.config.cluster_id
+            or candidate is None
+            or candidate.directory_id != vote.directory_id
+            or vote.voter != self.id
+            or vote.voter_directory_id != self.config.directory_id
+        ):
+            return
+        assert self.log is not None
+        if not vote.pre and vote.epoch > self.epoch:
+            self._unattach(vote.epoch, ctx, f"controller {vote.candidate} stands in epoch {vote.epoch}")
+        current = (vote.last_epoch, vote.end) >= (self.log.last_epoch, self.log.end)
+        if vote.pre:
+            granted = vote.epoch >= self.epoch and current and not self._content(ctx)
+        else:
+            free = self.voted_for in (-1, vote.candidate) and (self.leader in (-1, vote.candidate))
+            granted = vote.epoch == self.epoch and free and current and self.role != "leading"
+            if granted and self.voted_for == -1:
+                self._persist(self.epoch, vote.candidate, ctx)
+            if granted:
+                self._reset_election(ctx)
+        reply = Voted(vote.pre, self.epoch, granted, self.id, self.config.directory_id, self.leader)
+        ctx.send(sender, reply, after=None if vote.pre and granted else self._persisted)
+
+    def _content(self, ctx: Context) -> bool:
+        """Whether there is a leader that this voter has no reason to replace."""
+        if self.role == "leading":
+            return True
+        return self.leader >= 0 and not self._suspect and ctx.now - self._heard_at < self.config.election_min_ms
+
+    def _on_voted(self, reply: Voted, ctx: Context) -> None:
+        voter = self.voters.get(reply.voter)
+        if voter is None or voter.directory_id != reply.directory_id:
+            return
+        if reply.epoch > self.epoch:
+            self._unattach(reply.epoch, ctx, f"controller {reply.voter} is in epoch {reply.epoch}")
+        if reply.leader >= 0 and reply.epoch == self.epoch and not (self._suspect and reply.leader == self.leader):
+            if self.leader != reply.leader:
+                self._follow(reply.epoch, reply.leader, ctx)
+            if self.role == "following":
+                return
+        wanted = "prospective" if reply.pre else "candidate"
+        if reply.granted and self.role == wanted and (reply.pre or reply.epoch == self.epoch):
+            self._granted.add(reply.voter)
+            self._count_votes(ctx)
+
+    def _count_votes(self, ctx: Context) -> None:
+        if len(self._granted) * 2 <= len(self.voters):
+            return
+        if self.role == "prospective":
+            self._stand(ctx)
+        elif self.role == "candidate":
+            self._lead(ctx)
+
+    # --- Leading ---
+
+    def _lead(self, ctx: Context) -> None:
+        assert self.log is not None and self.role == "candidate"
+        self._become("leading", ctx)
+        self.leader = self.id
+        ctx.cancel_timer(ElectionTimer())
+        self._leading = Leading(self.log, self.epoch, ctx.now)
+        self.epoch_start = self.log.end
+        ctx.emit(QuorumLeaderElected(controller=self.id, epoch=self.epoch, cause="a majority of the voters chose it"))
+        self.append(encode_records([LeaderChanged(self.epoch, self.id, sorted(self.voters))]), ctx)
+        self._on_leader_timer(ctx)
+
+    def _on_leader_timer(self, ctx: Context) -> None:
+        leading = self._leading
+        if leading is None:
+            return
+        limit = self.config.election_min_ms * HEARD_TIMEOUT_FACTOR
+        silent = []
+        for voter in sorted(self.voters):
+            progress = leading.followers.get(voter)
+            heard = progress.fetched_at if progress is not None else leading.since
+            if voter != self.id and voter not in self._parked and ctx.now - heard > limit:
+                silent.append(voter)
+            if voter != self.id and (progress is None or ctx.now - heard > self.config.election_min_ms):
+                begin = BeginEpoch(self.config.cluster_id, self.epoch, self.id, self.config.directory_id)
+                self._say(voter, begin, ctx)
+        if (len(self.voters) - len(silent)) * 2 <= len(self.voters) and not bug("no-check-quorum"):
+            self._unattach(self.epoch, ctx, f"no fetch from controllers {silent} for {limit} ms")
+            return
+        ctx.set_timer(LeaderTimer(), self.config.retry_ms)
+
+    def _advance_hw(self, ctx: Context) -> None:
+        leading = self._leading
+        assert leading is not None and self.log is not None
+        ends = [self.log.durable_end if voter == self.id else leading.durable(voter) for voter in self.voters]
+        end = majority(ends)
+        if end > self.hw and (end > self.epoch_start or bug("commit-old-epoch")):
+            self.hw = end
+            self._answer_parked(ctx)
+
+    def _on_fetch(self, sender: Address, fetch: Fetch, ctx: Context) -> None:
+        voter = self.voters.get(fetch.replica)
+        if len(fetch.wanted) != 1 or voter is None or voter.directory_id != fetch.directory_id:
+            return
+        wanted = fetch.wanted[0]
+        leading = self._leading
+        error = ErrorCode.NONE
+        if wanted.leader_epoch < self.epoch:
+            error = ErrorCode.FENCED_LEADER_EPOCH
+        elif wanted.leader_epoch > self.epoch:
+            error = ErrorCode.UNKNOWN_LEADER_EPOCH
+        elif leading is None:
+            error = ErrorCode.NOT_LEADER_OR_FOLLOWER
+        if error is not ErrorCode.NONE or leading is None or wanted.partition != METADATA:
+            self._reply(sender, fetch, FetchedPartition(METADATA, error, self.epoch, -1, -1, leader=self.leader), ctx)
+            return
+        verdict = leading.check(wanted)
+        if isinstance(verdict, ErrorCode):
+            part = FetchedPartition(METADATA, verdict, self.epoch, -1, leading.log.start, leader=self.id)
+            self._reply(sender, fetch, part, ctx)
+            return
+        if isinstance(verdict, Diverging):
+            point = (verdict.epoch, verdict.end)
+            part = FetchedPartition(METADATA, ErrorCode.NONE, self.epoch, -1, -1, diverging=point, leader=self.id)
+            self._reply(sender, fetch, part, ctx)
+            if bug("divergence-is-progress"):
+                leading.fetched(fetch.replica, -1, wanted, ctx.now)
+            return
+        leading.fetched(fetch.replica, -1, wanted, ctx.now)
+        self._parked[fetch.replica] = _Parked(sender, fetch)
+        self._advance_hw(ctx)
+        self._answer(fetch.replica, ctx)
+        if fetch.replica in self._parked:
+            wait = max(0, min(fetch.max_wait_ms, self.config.fetch_wait_ms))
+            ctx.set_timer(ParkedTimer(fetch.replica), wait)
+
+    def _answer_parked(self, ctx: Context) -> None:
+        for voter in sorted(self._parked):
+            self._answer(voter, ctx)
+
+    def _answer(self, voter: int, ctx: Context, *, anyway: bool = False) -> None:
+        """Answer a parked fetch if there is something to tell: records, or a high watermark that moved."""
+        parked = self._parked.get(voter)
+        if parked is None or self.log is None or self._leading is None:
+            return
+        wanted = parked.fetch.wanted[0]
+        if self.log.end <= wanted.offset and self.hw <= wanted.hw and not anyway:
+            return
+        del self._parked[voter]
+        ctx.cancel_timer(ParkedTimer(voter))
+        records = None
+        if self.log.end > wanted.offset:
+            records = Payload(self.log.read(wanted.offset, MAX_FETCH_BYTES, limit=self.log.end))
+        part = FetchedPartition(
+            METADATA, ErrorCode.NONE, self.epoch, self.hw, self.log.start, records=records, leader=self.id
+        )
+        self._leading.followers[voter].fetched_at = ctx.now
+        self._reply(parked.sender, parked.fetch, part, ctx)
+
+    def _refuse_parked(self, ctx: Context) -> None:
+        for voter in sorted(self._parked):
+            parked = self._parked[voter]
+            part = FetchedPartition(METADATA, ErrorCode.NOT_LEADER_OR_FOLLOWER, self.epoch, -1, -1)
+            self._reply(parked.sender, parked.fetch, part, ctx)
+            ctx.cancel_timer(ParkedTimer(voter))
+        self._parked = {}
+
+    def _reply(self, sender: Address, fetch: Fetch, part: FetchedPartition, ctx: Context) -> None:
+        answer = Fetched(fetch.id, ErrorCode.NONE, fetch.session, fetch.sequence, [part])
+        ctx.send(sender, answer, after=self._persisted)
+
+    def _on_synced_message(self, message: Synced, ctx: Context) -> None:
+        voter = self.voters.get(message.replica)
+        if self._leading is None or voter is None or voter.directory_id != message.directory_id:
+            return
+        for part in message.partitions:
+            if part.partition == METADATA and part.leader_epoch == self.epoch:
+                if self._leading.synced(message.replica, -1, part.durable, ctx.now):
+                    self._advance_hw(ctx)
+
+    # --- Following ---
+
+    def _fetch(self, ctx: Context) -> None:
+        copying = self._copying
+        if copying is None or self._asking is not None or self.leader < 0:
+            return
+        wanted = copying.wanted()
+        if wanted is None:
+            return
+        self._fetch_id += 1
+        self._asking = self._fetch_id
+        self._told_durable = wanted.durable
+        fetch = Fetch(
+            self._fetch_id, self.id, -1, self.config.directory_id, 0, 0, self.config.fetch_wait_ms, [wanted]
+        )
+        self._say(self.leader, fetch, ctx)
+        ctx.set_timer(FetchTimer(), self.config.fetch_wait_ms + self.config.retry_ms)
+
+    def _on_fetched(self, answer: Fetched, ctx: Context) -> None:
+        copying = self._copying
+        if answer.id != self._asking or len(answer.partitions) != 1:
+            return
+        self._asking = None
+        part = answer.partitions[0]
+        if part.leader_epoch > self.epoch:
+            if part.leader >= 0:
+                self._follow(part.leader_epoch, part.leader, ctx)
+            else:
+                self._unattach(part.leader_epoch, ctx, "the leader is in a higher epoch")
+            return
+        if copying is None or part.leader_epoch != copying.epoch:
+            return
+        if part.error is ErrorCode.OFFSET_OUT_OF_RANGE:
+            copying.reset(part.log_start)
+        elif part.error is not ErrorCode.NONE:
+            ctx.set_timer(FetchTimer(), self.config.retry_ms)
+            return
+        self._become("following", ctx)
+        self._heard(ctx)
+        if part.diverging is not None:
+            assert self.log is not None
+            copying.diverged(*part.diverging)
+            cut = copying.cutting[1] if copying.cutting is not None else self.log.end
+            assert cut >= self.hw, f"the leader wants a cut to {cut} below the high watermark {self.hw} (R8)"
+        elif part.error is ErrorCode.NONE:
+            copying.take(part)
+            self.hw = max(self.hw, copying.hw)
+        self._fetch(ctx)
+
+    def _on_begin_epoch(self, message: BeginEpoch, ctx: Context) -> None:
+        voter = self.voters.get(message.leader)
+        if message.cluster_id != self.config.cluster_id or voter is None:
+            return
+        if voter.directory_id != message.directory_id or message.epoch < self.epoch:
+            return
+        self._follow(message.epoch, message.leader, ctx)
+
+    def _on_end_epoch(self, message: EndEpoch, ctx: Context) -> None:
+        if message.cluster_id != self.config.cluster_id or message.epoch != self.epoch:
+            return
+        if message.leader != self.leader or self.role not in ("following", "prospective"):
+            return
+        self._unattach(self.epoch, ctx, "the leader stops")
+        place = message.successors.index(self.id) if self.id in message.successors else len(self.voters)
+        ctx.set_timer(ElectionTimer(), place * self.config.election_min_ms)
+
+    def _on_peer_gone(self, message: PeerGone, ctx: Context) -> None:
+        """The leader's socket is refused: do not wait to hear from it, ask for pre-votes soon."""
+        leader = self.voters.get(self.leader)
+        if self.role not in ("following", "prospective") or leader is None or leader.endpoint != message.node:
+            return
+        self._suspect = True
+        ctx.set_timer(ElectionTimer(), ctx.random.randint(0, 50))
+
+    def _say(self, voter: int, message: Message, ctx: Context) -> None:
+        to = address(self.voters[voter].endpoint, "controller")
+        pre = isinstance(message, Vote) and message.pre
+        ctx.send(to, message, after=None if pre else self._persisted)
+
+    # --- The recovery point ---
+
+    def _checkpoint(self, ctx: Context) -> None:
+        """Everything below the durable end need not be scanned at the next start."""
+        if self.log is not None and (self._copying is None or self._copying.cutting is None):
+            if self.log.durable_end != self._lowered:
+                self._lowered = self.log.durable_end
+                write_offsets(ctx.disk, RECOVERY_POINTS, {_KEY: self._lowered})
+
+    def _lower(self, offset: int, ctx: Context) -> Generation | None:
+        if self._lowered is not None and self._lowered <= offset:
+            return None
+        self._lowered = offset
+        return write_offsets(ctx.disk, RECOVERY_POINTS, {_KEY: offset})
