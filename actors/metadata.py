@@ -285,7 +285,7 @@ class MetadataImage:
             min_insync = self.min_insync(state)
             if len(state.isr) >= min_insync and (state.elr or state.last_known_elr):
                 problems.append(f"ISR {list(state.isr)} suffices, yet ELR {list(state.elr)} is kept")
-            if not state.isr and not state.elr and len(state.last_known_elr) != min_insync:
+            if not state.isr and not state.elr and not 1 <= len(state.last_known_elr) <= min_insync:
                 problems.append(f"ISR and ELR are empty and {list(state.last_known_elr)} is the last known ELR")
             fenced = [broker for broker in state.isr if broker not in self.brokers or self.brokers[broker].fenced]
             if fenced:
