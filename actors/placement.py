@@ -84,7 +84,7 @@ class _Choice:
         return taken
 
     def _reluctance(self, broker: int, racks: set[str]) -> tuple[bool, bool, int]:
-        """The least reluctant takes the replica, the first of equals; all being full of the topic, who has least of it."""
+        """The least reluctant takes the replica: the first of equals, or who has least of the topic."""
         over = max(0, self._topic[broker] + 1 - self._topic_bound)
         return self._racks[broker] in racks, self._load[broker] >= self._bound, over
 
