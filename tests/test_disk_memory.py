@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from barnabas.storage.disk import DiskFull, Flush, StorageError
 from barnabas.storage.memory import MemoryDisk
+from barnabas.storage.unsynced import inside, moved
 
 PATHS = ("a", "d/x", "d/y", "d/e/z")
 DIRECTORIES = ("d", "d/e", "g", "h/i")
@@ -204,17 +205,41 @@ operations = st.tuples(
 )
 
 
+class Held:
+    """A content that is durable, under one of these names (several if it was renamed since the flush)."""
+
+    def __init__(self, path: str, data: bytes) -> None:
+        self.path = path
+        self.names = {path}
+        self.data = data
+
+
 class Expected:
-    """By path: content as of the last finished flush, of the files that nobody but append touched since."""
+    """What the last finished flush made durable, of the files that were only appended to or renamed since."""
 
     def __init__(self) -> None:
-        self.durable: dict[str, bytes] = {}
-        self.captured: dict[str, bytes] | None = None  # while a flush is in progress
+        self.durable: dict[str, Held] = {}
+        self.captured: dict[str, Held] | None = None  # while a flush is in progress
+
+    def capture(self, contents: dict[str, bytes]) -> None:
+        self.captured = {path: Held(path, data) for path, data in contents.items()}
+
+    def finish(self) -> None:
+        self.durable |= self.captured or {}
+        self.captured = None
 
     def touched(self, path: str) -> None:
-        for contents in (self.durable, self.captured or {}):
-            for known in [known for known in contents if known == path or known.startswith(path + "/")]:
-                del contents[known]
+        for held in (self.durable, self.captured or {}):
+            for known in [known for known in held if inside(known, path)]:
+                del held[known]
+
+    def renamed(self, old: str, new: str) -> None:
+        for held in (self.durable, self.captured or {}):
+            for one in [one for path, one in held.items() if inside(path, old)]:
+                del held[one.path]
+                one.path = moved(one.path, old, new)
+                one.names.add(one.path)
+                held[one.path] = one
 
 
 def files(disk: MemoryDisk) -> dict[str, bytes]:
@@ -245,7 +270,8 @@ def test_what_a_finished_flush_covered_survives_the_loss_of_power(
                 expected.touched(path)
             elif kind == "rename":
                 disk.rename(path, other)
-                expected.touched(path)
+                expected.renamed(path, other)
+                lazy = {moved(known, path, other) for known in lazy}
             elif kind == "crash":
                 disk.crash()
                 started, expected.captured = None, None
@@ -255,24 +281,21 @@ def test_what_a_finished_flush_covered_survives_the_loss_of_power(
             if kind == "flush":
                 disk.flush_lazy()
             started = disk.start_flush()
-            expected.captured = {known: data for known, data in files(disk).items() if known not in lazy}
-            if kind == "flush":
-                lazy.clear()
-                expected.captured = files(disk)
+            lazy = set() if kind == "flush" else lazy
+            expected.capture({known: data for known, data in files(disk).items() if known not in lazy})
         if kind in ("finish", "flush") and started is not None:
             started.run()
             disk.finish_flush(started)
-            expected.durable |= expected.captured or {}
-            started, expected.captured = None, None
+            expected.finish()
+            started = None
         if kind == "crash":  # what survived is not durable: say so, as recovery does
             for known, data in files(disk).items():
                 disk.truncate(known, len(data))
-    before = files(disk)
     disk.power_loss()
     after = files(disk)
-    for known, data in expected.durable.items():
-        assert after.get(known, b"").startswith(data), f"{known} lost what was durable"
-        assert known in before or known in after
+    for held in expected.durable.values():
+        survived = [after[name] for name in held.names if name in after]
+        assert any(found.startswith(held.data) for found in survived), f"{held.path} lost what was durable"
     assert not disk.dirty()
     disk.power_loss()
     assert files(disk) == after, "nothing was pending, so nothing may change"
