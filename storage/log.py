@@ -1,30 +1,69 @@
-"""The log of one partition (API; bodies follow)."""
+"""The log of one partition: a chain of segments in Kafka's own format, and what is known about it.
+
+    <topic>-<partition>/
+        partition.metadata          the topic's id: a directory of a deleted topic is never mistaken for its successor's
+        leader-epoch-checkpoint     see `epochs`
+        %020d.log .index .timeindex see `segment`; there is none before the first record
+        %020d.snapshot              see `producers`; written at each roll and every 64 MiB
+
+Writing goes to the disk at once and is durable later: every change returns a generation, and `synced` moves
+`durable_end`. The order of writes within one flush is not known, so nothing here rests on it:
+
+- the epoch checkpoint is written before the first record of an epoch; entries above the recovery point are not believed;
+- a producer snapshot is believed only below the recovery point, when everything written before it is durable too;
+- after a truncation old bytes may come back. The caller lowers the recovery point durably *first*, so they are found
+  by the scan and are either the old log again or a torn tail;
+- old segments are deleted one by one, each when its predecessor's deletion and its successor's creation are durable:
+  what is left is always a chain.
+
+Memory changes after the disk has taken the bytes, so a refused write (`DiskFull`) leaves everything as it was. Indexes
+and snapshots can be derived: if there is no room for them, they are missing. Nothing read from disk leaves this file
+unless its header fits the chain, the epoch the checkpoint, and the CRC the bytes.
+"""
 
 from __future__ import annotations
 
+import base64
+from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from .disk import Buffer, Disk, Generation
+from .disk import Buffer, Disk, DiskFull, Generation
 from .epochs import EpochCache
 from .producers import ProducerStates
-from .records import BatchHeader
+from .records import (
+    HEADER,
+    HEADER_SIZE,
+    BatchHeader,
+    InvalidBatch,
+    check_crc,
+    decode_batch,
+    iter_headers,
+    parse_header,
+    patch,
+)
+from .recovery import EPOCH_CHECKPOINT, METADATA, Recovered
+from .segment import (
+    MAX_RELATIVE,
+    BadBatch,
+    Segment,
+    batch_fault,
+    index_path,
+    log_path,
+    snapshot_path,
+    timeindex_path,
+    walk,
+)
+from .settings import LogSettings
+from .tail import Tail
 
-if TYPE_CHECKING:
-    from .recovery import Recovered
+__all__ = ["Appended", "CorruptLog", "Log", "LogSettings", "OffsetOutOfRange", "encode_metadata", "format_topic_id"]
 
-
-class LogSettings(msgspec.Struct, frozen=True):
-    segment_bytes: int = 1 << 30
-    segment_ms: int = 7 * 24 * 3600 * 1000
-    index_interval: int = 4096
-    max_batch_bytes: int = 16 << 20
-    durability: Literal["fsync", "os"] = "fsync"
-    verify_reads: bool = True
-    tail_cache_bytes: int = 1 << 20
-    compacted: bool = False
+LAZY_ENTRIES = 64  # index entries written at a time
+LOADED_INDEXES = 8  # sealed segments whose indexes are in memory
+READ_AHEAD = 8 << 10
 
 
 class OffsetOutOfRange(ValueError):
@@ -40,43 +79,614 @@ class CorruptLog(Exception):
 
 
 class Appended(msgspec.Struct, frozen=True):
+    """The records are readable now, and durable when `generation` is."""
+
     base_offset: int
     last_offset: int
     generation: Generation
     size: int
 
 
+def format_topic_id(topic_id: bytes) -> str:
+    """As Kafka prints a Uuid: URL-safe base64 without padding."""
+    return base64.urlsafe_b64encode(topic_id).decode().rstrip("=")
+
+
+def encode_metadata(topic_id: bytes) -> bytes:
+    """The content of `partition.metadata`."""
+    return f"version: 0\ntopic_id: {format_topic_id(topic_id)}".encode()
+
+
 class Log:
-    directory: str
-    start: int
-    end: int
-    durable_end: int
-    epochs: EpochCache
-    producers: ProducerStates
+    """See the essay above. Made by `Log.open`; owned by one actor."""
+
+    def __init__(
+        self, disk: Disk, directory: str, topic_id: bytes, settings: LogSettings, recovered: Recovered
+    ) -> None:
+        self.disk = disk
+        self.directory = directory
+        self.topic_id = topic_id
+        self.settings = settings
+        self.start = recovered.start
+        self.end = recovered.end
+        self.epochs = EpochCache(recovered.epochs)
+        self.producers = recovered.producers
+        self.segments: list[Segment] = list(recovered.segments)
+        self._bases = [segment.base for segment in self.segments]
+        self._lazy = settings.durability == "os"
+        self._snapshots = list(recovered.snapshots)
+        self._since_snapshot = 0
+        self._safe_end = recovered.end  # everything below survives the loss of power
+        self._unsynced: deque[tuple[Generation, int]] = deque()  # (generation, what `_safe_end` becomes with it)
+        self._reset: Generation | None = None  # a reset that is not durable yet
+        self._retire_to = 0  # segments that end here or before are to be deleted
+        self._retired = Generation(0)  # the last such deletion
+        self._tail = Tail(settings.tail_cache_bytes)
+        self._cursors: dict[int, tuple[int, int]] = {}  # where reads ended: offset -> (segment base, position)
+        self._loaded: deque[Segment] = deque()
 
     @classmethod
-    def open(cls, disk: Disk, directory: str, topic_id: bytes, settings: LogSettings, recovered: Recovered | None) -> Log:
-        raise NotImplementedError  # ValueError if recovered.corrupt or if the topic id differs
+    def open(
+        cls, disk: Disk, directory: str, topic_id: bytes, settings: LogSettings, recovered: Recovered | None
+    ) -> Log:
+        """Open what `RecoverLog` found, or a brand new log (None). ValueError if it is corrupt or another topic's."""
+        assert len(topic_id) == 16, f"a topic id has 16 bytes, found {len(topic_id)}"
+        if recovered is None:
+            if any(name.endswith(".log") for name in disk.list(directory)):
+                raise ValueError(f"{directory} has segments: it must be recovered")
+            recovered = Recovered(directory=directory, start=0, end=0)
+        if recovered.corrupt is not None:
+            raise ValueError(recovered.corrupt)
+        path, metadata = f"{directory}/{METADATA}", encode_metadata(topic_id)
+        size = disk.size(path)
+        found = None if size is None else disk.read(path, 0, size)
+        if found is not None and found.strip() != metadata:
+            raise ValueError(f"{path}: expected topic id {format_topic_id(topic_id)}, found {found[:80]!r}")
+        log = cls(disk, directory, topic_id, settings, recovered)
+        if found is None:
+            disk.replace(path, metadata)
+        log._repair(recovered)
+        return log
+
+    def _repair(self, recovered: Recovered) -> None:
+        """Make the files what recovery says they are; what a dead process left unflushed becomes durable again."""
+        for path in recovered.doomed:
+            self.disk.delete(path)
+        self._safe_end = min(recovered.durable, self.end)
+        for number, segment in enumerate(self.segments):
+            segment.created = Generation(0)
+            size = self.disk.size(segment.path) or 0
+            if segment.end > self._safe_end or size != segment.size or not segment.size:
+                segment.created = self.disk.truncate(segment.path, segment.size)
+                self._unsynced.append((segment.created, segment.end))
+            self._cut_index(segment)
+            if number < len(self.segments) - 1:
+                self._save_index(segment, lazy=False)
+                segment.unload()
+        if not recovered.epochs_stored:
+            self._write_epochs(self.epochs)
+        if self._unsynced:
+            self._unsynced.append((self.disk.written, self.end))
+
+    # What is known
 
     @property
-    def size_bytes(self) -> int: raise NotImplementedError
+    def name(self) -> str:
+        return self.directory
+
     @property
-    def last_epoch(self) -> int: raise NotImplementedError
+    def durable_end(self) -> int:
+        """What counts as durable: with durability "os" everything that was written."""
+        return self.end if self._lazy else min(self._safe_end, self.end)
+
     @property
-    def recovery_point(self) -> int: raise NotImplementedError  # what may be checkpointed now
-    def append(self, batch: bytearray | bytes, epoch: int, now_ms: int) -> Appended: raise NotImplementedError
-    def append_replica(self, data: Buffer) -> Appended: raise NotImplementedError
+    def recovery_point(self) -> int:
+        """What may be checkpointed now: all below is really durable. 0 while a reset is not."""
+        return 0 if self._reset is not None else min(self._safe_end, self.end)
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(segment.size for segment in self.segments)
+
+    @property
+    def last_epoch(self) -> int:
+        """The newest epoch of the cache; only a leader's may be newer than the last batch's."""
+        return self.epochs.latest
+
+    # Writing
+
+    def append(self, batch: bytearray | bytes, epoch: int, now_ms: int) -> Appended:
+        """As leader: give one checked batch (`check_incoming`, `producers.check`) its place. A bytearray becomes ours."""
+        data = batch if isinstance(batch, bytearray) else bytearray(batch)
+        header = parse_header(data)
+        assert header.size == len(data) and header.count > 0, f"one whole batch expected, {len(data)} bytes found"
+        assert header.size <= self.settings.max_batch_bytes, f"a batch of {header.size} bytes was let in"
+        if epoch != self.epochs.latest:
+            self.assign_epoch(epoch)
+        patch(data, self.end, epoch)
+        return self._write(data, [BatchHeader._make(HEADER.unpack_from(data))], now_ms)
+
+    def append_replica(self, data: Buffer) -> Appended:
+        """As follower: batches as the leader sent them. All are checked before any is written; raises InvalidBatch."""
+        content = data if isinstance(data, bytes) else bytes(data)
+        headers: list[BatchHeader] = []
+        expected, epoch = self.end, self.epochs.epoch_at(self.end - 1)
+        for position, header in iter_headers(content):
+            fault = batch_fault(header, expected, epoch, self.settings.compacted)
+            if fault:
+                raise InvalidBatch("malformed", f"{self.directory} cannot take what follows {expected - 1}: {fault}")
+            if header.size > self.settings.max_batch_bytes:
+                raise InvalidBatch(
+                    "too_large", f"a batch of {header.size} bytes, at most {self.settings.max_batch_bytes}"
+                )
+            if not check_crc(content, header, position):
+                raise InvalidBatch("bad_crc", f"the CRC of the batch at offset {expected} is not {header.crc:#010x}")
+            headers.append(header)
+            expected, epoch = header.next_offset, header.leader_epoch
+        if not headers:
+            raise InvalidBatch("too_short", "there is no batch to append")
+        epochs = self.epochs
+        if not headers[0].leader_epoch == headers[-1].leader_epoch == epochs.latest:
+            epochs = self._epochs_with(headers)
+            self._write_epochs(epochs)
+        appended = self._write(content, headers, headers[-1].max_timestamp)
+        self.epochs = epochs
+        return appended
+
+    def _epochs_with(self, headers: list[BatchHeader]) -> EpochCache:
+        """The cache once these are appended. An empty epoch of a former leadership gives way to what really followed."""
+        epochs = EpochCache(self.epochs.entries)
+        if epochs.latest != headers[0].leader_epoch:
+            epochs.truncate_from_end(self.end)
+        for header in headers:
+            epochs.assign(header.leader_epoch, header.base_offset)
+        return epochs
+
+    def _write(self, data: bytes | bytearray, headers: list[BatchHeader], now_ms: int) -> Appended:
+        segment = self._segment_for(headers, len(data), now_ms)
+        generation = self.disk.append(segment.path, data, lazy=self._lazy)
+        if segment.created is None:
+            segment.created = generation
+        position = 0
+        for header in headers:
+            segment.note(header)
+            self.producers.apply(header)
+            whole = len(headers) == 1
+            piece = data if whole else data[position : position + header.size]
+            self._tail.add(header.base_offset, header.last_offset, piece)
+            position += header.size
+        self.end = headers[-1].next_offset
+        self._since_snapshot += len(data)
+        if not self._lazy:
+            self._unsynced.append((generation, self.end))
+        if segment.index is not None and len(segment.index) - segment.index_saved >= LAZY_ENTRIES:
+            self._save_index(segment, lazy=True)
+        return Appended(headers[0].base_offset, headers[-1].last_offset, generation, len(data))
+
+    def assign_epoch(self, epoch: int) -> Generation | None:
+        """As leader: `epoch` begins at the end of the log. None if it has begun already."""
+        epochs = EpochCache(self.epochs.entries)
+        if not epochs.assign(epoch, self.end):
+            return None
+        generation = self._write_epochs(epochs)
+        self.epochs = epochs
+        return generation
+
+    def _write_epochs(self, epochs: EpochCache) -> Generation:
+        return self.disk.replace(f"{self.directory}/{EPOCH_CHECKPOINT}", epochs.encode())
+
+    # Segments and what belongs to them
+
+    def _segment_for(self, headers: list[BatchHeader], size: int, now_ms: int) -> Segment:
+        """The segment for the next batches, rolled if it is full, old or out of relative offsets."""
+        if self.segments:
+            active = self.segments[-1]
+            age = max(headers[-1].max_timestamp, now_ms) - active.first_timestamp if active.first_timestamp >= 0 else 0
+            if active.size and (
+                active.size + size > self.settings.segment_bytes
+                or age > self.settings.segment_ms
+                or headers[-1].last_offset - active.base > MAX_RELATIVE
+            ):
+                self._seal(active)
+            elif self._since_snapshot >= self.settings.snapshot_interval:
+                self._snapshot(active)
+        if not self.segments or (self.segments[-1].size and self.segments[-1].index is None):
+            self._add_segment(self.end)
+        return self.segments[-1]
+
+    def roll(self) -> None:
+        """Seal the active segment, so that all its records can be deleted when their time has come."""
+        if self.segments and self.segments[-1].size:
+            self._seal(self.segments[-1])
+            active = self._add_segment(self.end)
+            active.created = self.disk.append(active.path, b"")
+            if not self._lazy:
+                self._unsynced.append((active.created, self.end))
+
+    def _add_segment(self, base: int) -> Segment:
+        segment = Segment(self.directory, base, self.settings.index_interval)
+        self.segments.append(segment)
+        self._bases.append(base)
+        return segment
+
+    def _seal(self, segment: Segment) -> None:
+        segment.seal()
+        self._snapshot(segment)
+        if self._lazy:
+            self.disk.flush_lazy(segment.path)
+        segment.unload()
+
+    def _snapshot(self, segment: Segment) -> None:
+        """A producer snapshot at the end, believed after a crash together with the indexes below it."""
+        self._since_snapshot = 0
+        if not self._save_index(segment, lazy=False) or self.end == 0:
+            return
+        self.disk.flush_lazy(index_path(self.directory, segment.base))
+        self.disk.flush_lazy(timeindex_path(self.directory, segment.base))
+        try:
+            self.disk.replace(snapshot_path(self.directory, self.end), self.producers.encode(self.end))
+        except DiskFull:
+            return
+        if self.end not in self._snapshots:
+            self._snapshots.append(self.end)
+        bases = {*self._bases, self.end}
+        between = [offset for offset in self._snapshots if offset not in bases]
+        for offset in between[:-2]:
+            self._drop_snapshot(offset)
+
+    def _drop_snapshot(self, offset: int) -> None:
+        self._snapshots.remove(offset)
+        self.disk.delete(snapshot_path(self.directory, offset))
+
+    def _save_index(self, segment: Segment, *, lazy: bool) -> bool:
+        """Write the entries that the files lack; False if there is no room, which costs time later and nothing else."""
+        assert segment.index is not None and segment.times is not None
+        try:
+            if len(segment.index) > segment.index_saved:
+                data = segment.index.encode(segment.index_saved)
+                self.disk.append(index_path(self.directory, segment.base), data, lazy=lazy)
+                segment.index_saved = len(segment.index)
+            if len(segment.times) > segment.times_saved:
+                data = segment.times.encode(segment.times_saved)
+                self.disk.append(timeindex_path(self.directory, segment.base), data, lazy=lazy)
+                segment.times_saved = len(segment.times)
+        except DiskFull:
+            return False
+        return True
+
+    def _cut_index(self, segment: Segment) -> None:
+        """Cut the index files to the entries that are known to be saved."""
+        for path, size in (
+            (index_path(self.directory, segment.base), 8 * segment.index_saved),
+            (timeindex_path(self.directory, segment.base), 12 * segment.times_saved),
+        ):
+            if (self.disk.size(path) or 0) > size:
+                self.disk.truncate(path, size)
+
+    def _index(self, segment: Segment) -> None:
+        """Load a sealed segment's indexes; the oldest ones loaded are forgotten."""
+        if segment.index is None:
+            segment.load(self.disk)
+            self._loaded.append(segment)
+            if len(self._loaded) > LOADED_INDEXES:
+                oldest = self._loaded.popleft()
+                if oldest is not self.segments[-1]:
+                    oldest.unload()
+
+    # Reading
+
     def read(self, offset: int, max_bytes: int, *, limit: int, min_one: bool = True) -> bytes | memoryview:
-        raise NotImplementedError
-    def assign_epoch(self, epoch: int) -> Generation | None: raise NotImplementedError
-    def truncate_to(self, offset: int) -> Generation: raise NotImplementedError
-    def reset_to(self, offset: int) -> Generation: raise NotImplementedError
-    def synced(self, generation: Generation) -> bool: raise NotImplementedError
-    def flush(self) -> Generation: raise NotImplementedError  # asks for what was written lazily; wait for it
-    def roll(self) -> None: raise NotImplementedError
-    def offset_for_time(self, timestamp: int, *, limit: int) -> tuple[int, int] | None: raise NotImplementedError
-    def expired_before(self, now_ms: int, retention_ms: int, retention_bytes: int) -> int: raise NotImplementedError
-    def delete_segments_before(self, offset: int) -> int: raise NotImplementedError  # bytes freed
-    def advance_start(self, offset: int) -> None: raise NotImplementedError  # checkpoint `start` afterwards
-    def batches_from(self, offset: int) -> Iterator[BatchHeader]: raise NotImplementedError
-    def close_clean(self) -> Generation: raise NotImplementedError
+        """Whole batches from the one that contains `offset`, up to `max_bytes`, none with an offset at or above `limit`.
+
+        The first is given whatever its size, unless `min_one` is False. Empty if there is nothing to give. Raises
+        OffsetOutOfRange, and CorruptLog, after which this replica must not be used.
+        """
+        if not self.start <= offset <= self.end:
+            raise OffsetOutOfRange(f"{self.directory} has offsets {self.start} to {self.end}, asked for {offset}")
+        limit = min(limit, self.end)
+        if offset >= limit:
+            return b""
+        if self._tail.covers(offset):
+            return self._tail.read(offset, max_bytes, limit, min_one)
+        number = max(0, bisect_right(self._bases, offset) - 1)
+        while self.segments[number].end <= offset or not self.segments[number].size:
+            number += 1
+        data = self._read_segment(self.segments[number], offset, max_bytes, limit, min_one)
+        if not data and self.settings.compacted and self.segments[number].end < limit:
+            return self.read(self.segments[number].end, max_bytes, limit=limit, min_one=min_one)
+        return data
+
+    def _read_segment(
+        self, segment: Segment, offset: int, max_bytes: int, limit: int, min_one: bool
+    ) -> bytes | memoryview:
+        position, expected = self._find(segment, offset)
+        want = max(max_bytes, 0) + READ_AHEAD
+        first: int | None = None  # where the batches to give begin
+        window, at = memoryview(self.disk.read(segment.path, position, min(want, segment.size - position))), 0
+        while position + at < segment.size:
+            if len(window) - at < HEADER_SIZE:
+                if first is not None:
+                    break
+                position, at = position + at, 0
+                window = memoryview(self.disk.read(segment.path, position, min(want, segment.size - position)))
+            header = self._checked_header(segment, window, at, expected)
+            if header.last_offset >= offset:
+                if header.last_offset >= limit:
+                    break
+                if at + header.size - (at if first is None else first) > max_bytes and (
+                    first is not None or not min_one
+                ):
+                    break
+                if len(window) - at < header.size:
+                    if first is not None:
+                        break
+                    position, at = position + at, 0
+                    length = max(header.size, min(want, segment.size - position))
+                    window = memoryview(self.disk.read(segment.path, position, length))
+                if self.settings.verify_reads and not check_crc(window, header, at):
+                    raise self._corrupt(header.base_offset, f"the CRC is not {header.crc:#010x}")
+                if first is None:
+                    first = at
+            at += header.size
+            if at > len(window):
+                position, at = position + at, 0
+                window = memoryview(b"")
+            expected = header.next_offset
+        if first is None:
+            return b""
+        if position + at < segment.size:
+            if len(self._cursors) >= 64:
+                self._cursors.pop(next(iter(self._cursors)))
+            self._cursors[expected] = (segment.base, position + at)
+        return window[first:at]
+
+    def _checked_header(self, segment: Segment, window: memoryview, at: int, expected: int) -> BatchHeader:
+        if len(window) - at < HEADER_SIZE:
+            raise self._corrupt(expected, f"segment {segment.base} is shorter than the {segment.size} bytes it had")
+        header = BatchHeader._make(HEADER.unpack_from(window, at))
+        epoch = self.epochs.epoch_at(max(header.base_offset, self.start))
+        fault = batch_fault(header, expected, -1, self.settings.compacted)
+        if fault is None and header.leader_epoch != epoch:
+            fault = f"leader epoch {header.leader_epoch}, expected {epoch}"
+        if fault is None and header.next_offset > segment.end:
+            fault = f"the batch ends at {header.next_offset}, its segment at {segment.end}"
+        if fault:
+            raise self._corrupt(expected, fault)
+        return header
+
+    def _find(self, segment: Segment, offset: int) -> tuple[int, int]:
+        """(position, base offset) of a batch at or before `offset` to begin with."""
+        cursor = self._cursors.pop(offset, None)
+        if cursor is not None and cursor[0] == segment.base:
+            return cursor[1], offset
+        self._index(segment)
+        position, last = segment.lookup(offset)
+        if last is not None:
+            data = self.disk.read(segment.path, position, HEADER_SIZE)
+            header = BatchHeader._make(HEADER.unpack(data)) if len(data) == HEADER_SIZE else None
+            if header is not None and header.last_offset == last and segment.base <= header.base_offset <= last:
+                return position, header.base_offset
+        if self.settings.compacted and segment.size >= HEADER_SIZE:
+            return 0, max(segment.base, parse_header(self.disk.read(segment.path, 0, HEADER_SIZE)).base_offset)
+        return 0, segment.base
+
+    def _corrupt(self, offset: int, sentence: str) -> CorruptLog:
+        return CorruptLog(offset, f"{self.directory}, offset {offset}: {sentence}")
+
+    def batches_from(self, offset: int) -> Iterator[BatchHeader]:
+        """The headers from the batch that contains `offset` on, for replay. Raises CorruptLog."""
+        for segment in self.segments[max(0, bisect_right(self._bases, offset) - 1) :]:
+            if segment.end <= offset or not segment.size:
+                continue
+            for _, header in self._walk(segment, offset):
+                if header.last_offset >= offset:
+                    yield header
+
+    def _walk(self, segment: Segment, offset: int) -> Iterator[tuple[int, BatchHeader]]:
+        position, expected = self._find(segment, offset)
+        compacted = self.settings.compacted
+        try:
+            yield from walk(
+                self.disk, segment.path, position=position, expected=expected, stop=segment.size, compacted=compacted
+            )
+        except BadBatch as bad:
+            raise self._corrupt(bad.offset, bad.sentence) from None
+
+    def offset_for_time(self, timestamp: int, *, limit: int) -> tuple[int, int] | None:
+        """(offset, timestamp) of the first record at least as new as `timestamp`, below `limit`. Decodes one batch."""
+        for segment in self.segments:
+            if segment.max_timestamp < timestamp or not segment.size or segment.end <= self.start:
+                continue
+            self._index(segment)
+            for position, header in self._walk(segment, max(segment.lookup_time(timestamp), self.start)):
+                if header.base_offset >= limit:
+                    return None
+                if header.max_timestamp < timestamp or header.last_offset < self.start:
+                    continue
+                found = self._record_at(segment, position, header, timestamp)
+                if found is not None:
+                    return found if found[0] < limit else None
+        return None
+
+    def _record_at(
+        self, segment: Segment, position: int, header: BatchHeader, timestamp: int
+    ) -> tuple[int, int] | None:
+        data = self.disk.read(segment.path, position, header.size)
+        if len(data) < header.size or not check_crc(data, header):
+            raise self._corrupt(header.base_offset, f"the CRC is not {header.crc:#010x}")
+        try:
+            records = decode_batch(data)
+        except InvalidBatch:  # brokers do not look inside batches: what a client put there is for its consumers
+            return header.base_offset, header.max_timestamp
+        for record in records:
+            if record.timestamp >= timestamp and record.offset >= self.start:
+                return record.offset, record.timestamp
+        return None
+
+    # Cutting
+
+    def truncate_to(self, offset: int) -> Generation:
+        """Remove every batch that reaches `offset` or beyond; the log then ends at or (inside of a batch) before it.
+
+        The caller has lowered the recovery point durably first.
+        """
+        assert offset >= self.start, f"truncation to {offset} of a log that begins at {self.start}"
+        epochs = EpochCache(self.epochs.entries)
+        if offset < self.end:
+            self._truncate(offset)
+        if epochs.truncate_from_end(self.end):
+            self._write_epochs(epochs)
+            self.epochs = epochs
+        return self.disk.flush_lazy(self.directory)
+
+    def _truncate(self, offset: int) -> None:
+        while len(self.segments) > 1 and self.segments[-1].base >= offset:
+            self._delete_segment(len(self.segments) - 1)
+        segment = self.segments[-1]
+        size, self.end = segment.size, min(segment.end, offset)
+        self._loaded = deque(loaded for loaded in self._loaded if loaded is not segment)
+        self._resume(segment, offset, size)
+        if segment.created is not None and segment.size < size:
+            self.disk.truncate(segment.path, segment.size)
+        self._cut_index(segment)
+        if segment.end < self.end and not self.settings.compacted:
+            self.end = segment.end
+        self._cursors.clear()
+        self._tail.cut(self.end)
+        self._safe_end = min(self._safe_end, self.end)
+        self._unsynced = deque((generation, min(end, self.end)) for generation, end in self._unsynced)
+        self._since_snapshot = 0
+        for taken in [taken for taken in self._snapshots if taken > self.end]:
+            self._drop_snapshot(taken)
+        self._replay()
+
+    def _resume(self, segment: Segment, offset: int, size: int) -> None:
+        try:
+            segment.resume(self.disk, offset, size, self.settings.compacted)
+        except BadBatch as bad:
+            raise self._corrupt(bad.offset, bad.sentence) from None
+
+    def _replay(self) -> None:
+        """Producer states from the newest snapshot that can be read, and the headers after it."""
+        start, self.producers = self.start, ProducerStates()
+        for offset in sorted(self._snapshots, reverse=True):
+            path = snapshot_path(self.directory, offset)
+            try:
+                start, self.producers = ProducerStates.decode(self.disk.read(path, 0, self.disk.size(path) or 0))
+                break
+            except ValueError:
+                self._drop_snapshot(offset)
+        for header in self.batches_from(start):
+            self.producers.apply(header)
+
+    def reset_to(self, offset: int) -> Generation:
+        """Drop everything; the next record gets `offset`. The caller has made the recovery point 0 durably first."""
+        while self.segments:
+            self._delete_segment(len(self.segments) - 1)
+        for taken in list(self._snapshots):
+            self._drop_snapshot(taken)
+        self.start = self.end = self._safe_end = offset
+        self._retire_to = 0
+        self._unsynced.clear()
+        self._cursors.clear()
+        self._tail.clear()
+        self.producers, self.epochs = ProducerStates(), EpochCache()
+        self._write_epochs(self.epochs)
+        if offset:  # an empty segment remembers where the log begins
+            active = self._add_segment(offset)
+            active.created = self.disk.append(active.path, b"")
+        self._reset = self.disk.written
+        return self._reset
+
+    def advance_start(self, offset: int) -> None:
+        """Records below `offset` are no longer served. Checkpoint `start` (LOG_STARTS) to make it last."""
+        if offset <= self.start:
+            return
+        assert offset <= self.end, f"the start {offset} would be beyond the end {self.end}"
+        epochs = EpochCache(self.epochs.entries)
+        if epochs.truncate_from_start(offset):
+            self._write_epochs(epochs)
+            self.epochs = epochs
+        self.start = offset
+
+    def expired_before(self, now_ms: int, retention_ms: int, retention_bytes: int) -> int:
+        """The offset before which whole segments are too old, or too many; -1 for either limit means none.
+
+        If even the active segment is too old, that is the end of the log: `roll` it before deleting.
+        """
+        offset, excess = self.start, self.size_bytes - retention_bytes if retention_bytes >= 0 else 0
+        for segment in self.segments:
+            newest = min(segment.max_timestamp, now_ms)
+            old = retention_ms >= 0 and segment.size > 0 and 0 <= newest < now_ms - retention_ms
+            many = excess >= segment.size > 0 and segment is not self.segments[-1]
+            if not old and not many:
+                break
+            excess -= segment.size
+            offset = segment.end
+        return offset
+
+    def delete_segments_before(self, offset: int) -> int:
+        """Move the start up to the last sealed segment's end at or below `offset` and delete what is before; bytes freed now.
+
+        The caller bounds `offset` by the high watermark. What cannot go yet goes in `synced`, one by one.
+        """
+        ends = [segment.end for segment in self.segments[:-1] if segment.end <= min(offset, self.recovery_point)]
+        if ends:
+            self._retire_to = max(self._retire_to, ends[-1])
+            self.advance_start(ends[-1])
+        self._retire_to = max(self._retire_to, min(self.start, offset))
+        return self._retire()
+
+    def _retire(self) -> int:
+        freed = 0
+        while len(self.segments) > 1 and self.segments[0].end <= min(self._retire_to, self.start):
+            if not self._survives(self.segments[1]) or self._retired > self.disk.synced:
+                break
+            freed += self.segments[0].size
+            self._delete_segment(0)
+            self._retired = self.disk.written
+            for taken in [taken for taken in self._snapshots if taken < self._bases[0]]:
+                self._drop_snapshot(taken)
+        return freed
+
+    def _survives(self, segment: Segment) -> bool:
+        """Whether the segment's file outlives the loss of power; a lazy write's generation does not say so."""
+        if segment.created is None or segment.created > self.disk.synced:
+            return False
+        return not (self._lazy and segment.size) or self.recovery_point > segment.base
+
+    def _delete_segment(self, number: int) -> None:
+        segment = self.segments.pop(number)
+        del self._bases[number]
+        for path in (log_path, index_path, timeindex_path):
+            self.disk.delete(path(self.directory, segment.base))
+        self._cursors.clear()
+
+    # Durability
+
+    def flush(self) -> Generation:
+        """Ask for what was written lazily; the generation to wait for before `recovery_point` is everything."""
+        if not self._lazy:
+            return self._unsynced[-1][0] if self._unsynced else self.disk.flush_lazy(self.directory)
+        generation = self.disk.flush_lazy(self.directory)
+        self._unsynced.append((generation, self.end))
+        return generation
+
+    def synced(self, generation: Generation) -> bool:
+        """Everything up to `generation` is durable; whether `durable_end` moved."""
+        before = self.durable_end
+        if self._reset is not None and generation >= self._reset:
+            self._reset = None
+        while self._unsynced and self._unsynced[0][0] <= generation:
+            self._safe_end = max(self._safe_end, self._unsynced.popleft()[1])
+        if self._retire_to and self.segments and self.segments[0].end <= self._retire_to:
+            self._retire()
+        return self.durable_end != before
+
+    def close_clean(self) -> Generation:
+        """Write what makes the next start quick. When the generation is durable, checkpoint `end` as recovery point."""
+        if self.segments and self.segments[-1].index is not None:
+            self._snapshot(self.segments[-1])
+        generation = self.disk.flush_lazy(self.directory)
+        self._unsynced.append((generation, self.end))
+        return generation

@@ -39,7 +39,9 @@ _COVERED = struct.Struct(">hiqqqhii")
 _SMALLEST_RECORD = 7
 _LOG_APPEND_TIME, _TRANSACTIONAL, _CONTROL = 0x08, 0x10, 0x20
 
-InvalidCode = Literal["too_short", "bad_length", "bad_magic", "bad_count", "bad_crc", "control", "too_large", "malformed"]
+InvalidCode = Literal[
+    "too_short", "bad_length", "bad_magic", "bad_count", "bad_crc", "control", "too_large", "malformed"
+]
 
 
 class InvalidBatch(ValueError):
@@ -75,7 +77,7 @@ class BatchHeader(NamedTuple):
     producer_id: int
     producer_epoch: int
     base_sequence: int
-    count: int
+    count: int  # type: ignore[assignment]  # tuples have a method of this name
 
     @property
     def size(self) -> int:
@@ -172,7 +174,9 @@ def iter_headers(data: Buffer) -> Iterator[tuple[int, BatchHeader]]:
         if fault:
             raise InvalidBatch("bad_magic" if header.magic != 2 else "malformed", f"at byte {position}: {fault}")
         if position + header.size > len(data):
-            raise InvalidBatch("bad_length", f"at byte {position}: {header.size} bytes expected, {len(data) - position} left")
+            raise InvalidBatch(
+                "bad_length", f"at byte {position}: {header.size} bytes expected, {len(data) - position} left"
+            )
         yield position, header
         position += header.size
 
@@ -208,9 +212,8 @@ def _grow(prefixes: list[bytes], length: int, count: int) -> None:
     size = _VARINTS[length]
     for delta in range(len(prefixes), min(1024, count + 8)):
         offset = _VARINTS[delta]
-        prefixes.append(
-            (b"\0" if delta else b"") + _VARINTS[length + 4 + len(offset) + len(size)] + b"\0\0" + offset + b"\x01" + size
-        )
+        whole = _VARINTS[length + 4 + len(offset) + len(size)]
+        prefixes.append((b"\0" if delta else b"") + whole + b"\0\0" + offset + b"\x01" + size)
 
 
 def _encode_values(records: Sequence[Record]) -> bytes:

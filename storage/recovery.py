@@ -1,21 +1,54 @@
-"""Recovery of one partition's log: a pure reading job (API; bodies follow)."""
+"""Recovery: what a partition's log is, found out by reading only.
+
+The recovery point says below which offset everything was once durable. So what is wrong with a batch depends on where
+it is (D19):
+
+- at or above the recovery point it is a torn tail, never acknowledged as durable: cut it, zeros and gaps included;
+- below, the disk has lost or changed what it had: corruption. Nothing is cut and nothing served; the replica is
+  quarantined and refetched. `Recovered.corrupt` is the sentence that says so.
+
+Batches above the recovery point are read whole (CRC). Below, only headers, and only from the newest producer snapshot
+that was durable with all that it rests on: one *below* the recovery point (at it, after a clean stop). Sealed segments
+before that are checked at their two ends. A snapshot, an epoch entry or an index entry from above the recovery point
+may stem from a history that was cut; none is believed.
+
+A gap between segments above the recovery point comes from a deletion or reset that was only partly durable: what
+follows it is dropped. Reading is all that happens here; `Log.open` does what `Recovered` asks for.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import msgspec
 
 from .disk import Reader
-from .epochs import EpochEntry
-from .log import LogSettings
+from .epochs import EpochCache, EpochEntry
+from .producers import ProducerStates
+from .records import HEADER, HEADER_SIZE, BatchHeader
+from .segment import SEGMENT_NAME, BadBatch, Segment, batch_fault, log_path, timeindex_path, walk
+from .settings import LogSettings
+
+EPOCH_CHECKPOINT = "leader-epoch-checkpoint"
+METADATA = "partition.metadata"
+_SUFFIXES = (".log", ".index", ".timeindex", ".snapshot")
 
 
 class Recovered(msgspec.Struct, frozen=True):
+    """What `RecoverLog` found. If `corrupt` is not None the rest describes only what is good before the damage."""
+
     directory: str
     start: int
     end: int
     epochs: tuple[EpochEntry, ...] = ()
-    corrupt: str | None = None  # why this log must not be used: damage below the recovery point
-    truncated_bytes: int = 0  # torn tail that `Log.open` will cut
+    corrupt: str | None = None
+    truncated_bytes: int = 0  # of torn tail, which `Log.open` will cut
+    segments: tuple[Segment, ...] = ()
+    producers: ProducerStates = msgspec.field(default_factory=ProducerStates)
+    snapshots: tuple[int, ...] = ()  # offsets of usable producer snapshots
+    doomed: tuple[str, ...] = ()  # files to delete
+    durable: int = 0  # below this nothing needs to be made durable again
+    epochs_stored: bool = True  # the epoch checkpoint says what `epochs` says
 
 
 class RecoverLog(msgspec.Struct, frozen=True):
@@ -23,11 +56,215 @@ class RecoverLog(msgspec.Struct, frozen=True):
 
     directory: str
     recovery_point: int | None = None  # None: unknown, everything is scanned and damage is cut like a torn tail
-    clean: bool = False
+    clean: bool = False  # this boot follows a clean stop; believed only if the log ends at the recovery point
     log_start: int = 0  # from `log-start-offset-checkpoint`
     settings: LogSettings = LogSettings()
     thorough: bool = False  # scan below the recovery point too
 
     @property
-    def name(self) -> str: return f"recover {self.directory}"
-    def run(self, reader: Reader) -> Recovered: raise NotImplementedError
+    def name(self) -> str:
+        return f"recover {self.directory}"
+
+    def run(self, reader: Reader) -> Recovered:
+        if self.clean and self.recovery_point is not None and not self.thorough:
+            recovered = _Recovery(self, reader, clean=True).run()
+            if recovered.corrupt is None and recovered.end == self.recovery_point and not recovered.truncated_bytes:
+                return recovered
+        return _Recovery(self, reader, clean=False).run()
+
+
+class _Corrupt(Exception):
+    pass
+
+
+class _Recovery:
+    def __init__(self, job: RecoverLog, reader: Reader, *, clean: bool) -> None:
+        self.job, self.reader, self.clean = job, reader, clean
+        self.directory = job.directory
+        self.compacted = job.settings.compacted
+        self.known = job.recovery_point or 0  # the recovery point, 0 if unknown
+        self.segments: list[Segment] = []
+        self.doomed: list[str] = []
+        self.truncated = 0
+        self.epochs = EpochCache()
+        self.stored: bytes | None = None
+        self.checkpointed = False  # whether the epochs below the recovery point come from the checkpoint
+        self.producers = ProducerStates()
+
+    def run(self) -> Recovered:
+        names = self.reader.list(self.directory)
+        bases = sorted(int(match[1]) for name in names if (match := SEGMENT_NAME.fullmatch(name)))
+        while len(bases) > 1 and bases[1] <= self.job.log_start:
+            self._doom(bases.pop(0))
+        walk_from = self._begin(names, bases)
+        self.end = bases[0] if bases else self.job.log_start
+        corrupt: str | None = None
+        try:
+            self._segments(bases, walk_from)
+            if self.end < self.known:
+                raise _Corrupt(f"the log ends at {self.end}, but was durable up to {self.known}")
+        except _Corrupt as damage:
+            corrupt = f"{self.directory}: {damage}"
+        start = min(max(self.job.log_start, bases[0] if bases else 0), self.end)
+        self.epochs.truncate_from_end(self.end)
+        self.epochs.truncate_from_start(start)
+        kept = {segment.base for segment in self.segments}
+        self.doomed += self._strays(names, kept)
+        return Recovered(
+            directory=self.directory,
+            start=start,
+            end=self.end,
+            epochs=tuple(self.epochs.entries),
+            corrupt=corrupt,
+            truncated_bytes=self.truncated,
+            segments=tuple(self.segments),
+            producers=self.producers,
+            snapshots=tuple(offset for offset in self.usable if offset <= self.end),
+            doomed=tuple(self.doomed),
+            durable=min(self.known, self.end),
+            epochs_stored=self.stored == self.epochs.encode(),
+        )
+
+    # Before the walk: what may be believed
+
+    def _begin(self, names: Iterable[str], bases: list[int]) -> int:
+        """Load the newest snapshot and the epochs that may be believed; the offset from which headers are walked."""
+        names = set(names)
+        first = bases[0] if bases else 0
+        limit = self.known + 1 if self.clean else self.known
+        self.usable: list[int] = []
+        if self.job.recovery_point is not None and not self.job.thorough:
+            offsets = sorted(int(name[:20]) for name in names if name.endswith(".snapshot") and name[:20].isdecimal())
+            self.usable = [offset for offset in offsets if first <= offset < limit and offset > 0]
+        walk_from = first
+        for offset in reversed(self.usable):
+            states = self._snapshot(offset)
+            if states is not None:
+                self.producers, walk_from = states, offset
+                break
+            self.usable.remove(offset)
+        if EPOCH_CHECKPOINT in names:
+            path = f"{self.directory}/{EPOCH_CHECKPOINT}"
+            self.stored = self.reader.read(path, 0, self.reader.size(path) or 0)
+        try:
+            cache = EpochCache.decode(self.stored or b"")
+        except ValueError:
+            self.producers = ProducerStates()
+            return first
+        cache.truncate_from_end(self.known)
+        self.epochs, self.checkpointed = cache, True
+        return walk_from
+
+    def _snapshot(self, offset: int) -> ProducerStates | None:
+        path = f"{self.directory}/{offset:020d}.snapshot"
+        try:
+            at, states = ProducerStates.decode(self.reader.read(path, 0, self.reader.size(path) or 0))
+        except ValueError:
+            return None
+        return states if at == offset else None
+
+    # The walk
+
+    def _segments(self, bases: list[int], walk_from: int) -> None:
+        for number, base in enumerate(bases):
+            if base != self.end and not (self.compacted and base > self.end):
+                if self.end < self.known:
+                    raise _Corrupt(f"a segment ends at {self.end}, the next one begins at {base}")
+                self._drop(bases[number:])
+                return
+            self.end = base
+            segment = Segment(self.directory, base, self.job.settings.index_interval)
+            segment.unload()
+            next_base = bases[number + 1] if number + 1 < len(bases) else None
+            size = self.reader.size(segment.path) or 0
+            self.segments.append(segment)
+            if next_base is not None and next_base <= walk_from:
+                self._check_sealed(segment, size, next_base)
+            elif not self._walk(segment, size, walk_from):
+                self._drop(bases[number + 1 :])
+                return
+            if next_base is not None:
+                segment.seal()
+
+    def _check_sealed(self, segment: Segment, size: int, next_base: int) -> None:
+        """A sealed segment below all that is walked: look at its first batch and its last ones."""
+        data = self.reader.read(segment.path, 0, HEADER_SIZE)
+        if len(data) < HEADER_SIZE:
+            raise _Corrupt(f"segment {segment.base} has {size} bytes, but was durable up to {next_base}")
+        header = BatchHeader._make(HEADER.unpack(data))
+        fault = batch_fault(header, segment.base, -1, self.compacted)
+        expected = self.epochs.epoch_at(max(segment.base, self.job.log_start))
+        if fault is None and header.leader_epoch != expected:
+            fault = f"leader epoch {header.leader_epoch} where the epoch checkpoint has {expected}"
+        if fault:
+            raise _Corrupt(f"segment {segment.base}: {fault}")
+        time_size = self.reader.size(timeindex_path(self.directory, segment.base)) or 0
+        if time_size == 0 or time_size % 12:
+            fresh = Segment(self.directory, segment.base, segment.interval)
+            segment.index, segment.times = fresh.index, fresh.times
+        try:
+            segment.resume(self.reader, next_base, size, self.compacted)
+        except BadBatch as bad:
+            raise _Corrupt(f"segment {segment.base}, byte {bad.position}: {bad.sentence}") from None
+        if segment.size != size or (segment.end != next_base and not self.compacted):
+            raise _Corrupt(f"segment {segment.base} ends at {segment.end}, the next one begins at {next_base}")
+        self.end = next_base
+
+    def _walk(self, segment: Segment, size: int, walk_from: int) -> bool:
+        """Walk a segment from `walk_from`; False if it ends in a torn tail."""
+        crc_from = 0 if self.job.thorough or self.job.recovery_point is None else self.known
+        position, expected = 0, segment.base
+        try:
+            if walk_from > segment.base:
+                position = segment.resume(self.reader, walk_from, size, self.compacted)
+                expected = segment.end
+                if expected != walk_from and not self.compacted:
+                    raise BadBatch(position, expected, f"no batch begins at {walk_from}")
+            else:
+                segment.resume(self.reader, segment.base, size, self.compacted)
+            self.end = expected
+            for _, header in walk(
+                self.reader, log_path(self.directory, segment.base), position=position, expected=expected, stop=size,
+                epoch=self.epochs.epoch_at(expected - 1), crc_from=crc_from, compacted=self.compacted,
+            ):  # fmt: skip
+                self._take(segment, header)
+        except BadBatch as bad:
+            if bad.offset < self.known:
+                raise _Corrupt(f"segment {segment.base}, byte {bad.position}: {bad.sentence}") from None
+            self.truncated += size - bad.position
+            return False
+        return True
+
+    def _take(self, segment: Segment, header: BatchHeader) -> None:
+        expected = self.epochs.epoch_at(max(header.base_offset, self.job.log_start))
+        if header.base_offset < self.known and self.checkpointed and header.leader_epoch != expected:
+            raise _Corrupt(
+                f"offset {header.base_offset}: leader epoch {header.leader_epoch}, the epoch checkpoint has {expected}"
+            )
+        if header.leader_epoch > self.epochs.latest:
+            self.epochs.assign(header.leader_epoch, header.base_offset)
+        segment.note(header)
+        self.producers.apply(header)
+        self.end = header.next_offset
+
+    # What goes
+
+    def _drop(self, bases: list[int]) -> None:
+        for base in bases:
+            self.truncated += self.reader.size(log_path(self.directory, base)) or 0
+            self._doom(base)
+
+    def _doom(self, base: int) -> None:
+        self.doomed.append(log_path(self.directory, base))
+
+    def _strays(self, names: Iterable[str], kept: set[int]) -> list[str]:
+        """Indexes without a segment, snapshots that are not believed, and what a crash left of a replaced file."""
+        strays: list[str] = []
+        for name in names:
+            stem, dot, suffix = name.partition(".")
+            if len(stem) != 20 or not stem.isdecimal() or dot + suffix not in _SUFFIXES or suffix == "log":
+                continue
+            offset = int(stem)
+            if offset not in (self.usable if suffix == "snapshot" else kept):
+                strays.append(f"{self.directory}/{name}")
+        return strays
