@@ -159,7 +159,7 @@ class MakeTopic(Command, frozen=True):
     name: str
     partitions: int = -1
     replication: int = -1
-    configs: dict[str, str] = {}
+    configs: dict[str, str] | None = None  # None: the defaults
     timeout_ms: int = 30_000
 
 

@@ -5,9 +5,9 @@ that its owner wants, then follows the controllers' broadcast, so that a new lea
 committed and not when a request to the old one has failed.
 
 Broadcasts are the hint, the log is the truth: frames are lost, late and duplicated. A frame names the metadata offset
-that it brings one to, and the previous frame's. Whoever knows everything up to `previous` may move on to `offset`. Behind
-a gap, the frame's leaders are still news (a leader epoch never comes twice with different leaders, so a higher one is
-always right), but the chain does not move, and what was missed is fetched: one fetch at a time, with a little
+that it brings one to, and the previous frame's. Whoever knows everything up to `previous` may move on to `offset`.
+Behind a gap, the frame's leaders are still news (a leader epoch never comes twice with different leaders, so a higher
+one is always right), but the chain does not move, and what was missed is fetched: one fetch at a time, with a little
 chance in its time, so that a thousand clients that miss one frame do not ask in one millisecond. Silence is a gap too.
 
 What holds: per partition leader epochs only rise, whoever tells them (a broadcast, a fetch, the hint in a refusal);
@@ -23,7 +23,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from .errors import ErrorCode
-from .kernel import Address, Context, Message, Millis, Timer, address
+from .kernel import Address, Context, Timer, address
 from .messages import (
     BrokerPlace,
     FetchLeadership,
@@ -109,10 +109,9 @@ class Leaderships:
 
     def want(self, topic: str, ctx: Context) -> None:
         """Get to know this topic, and ask until it exists or is no longer wanted."""
-        if topic in self._wanted:
-            return
+        waiting = topic in self._wanted and (self._flight is not None or self._due)
         self._wanted[topic] = None
-        if topic not in self.topics:
+        if topic not in self.topics and not waiting:
             self._ask(ctx)
 
     def unwant(self, topic: str) -> None:
@@ -295,8 +294,3 @@ class Leaderships:
     def gone(self, topic: TopicId) -> bool:
         """Whether a topic is known to have been deleted."""
         return topic in self._gone
-
-
-def earliest(times: Iterable[Millis]) -> Millis | None:
-    """The earliest of some deadlines; None without any."""
-    return min(times, default=None)

@@ -1,0 +1,136 @@
+"""Records that wait to be sent: one queue of batches per partition.
+
+A batch takes records until it is full, and is due when its linger is over, when it is full, or when someone flushes.
+A batch that is due and cannot go yet (five are in flight, nobody leads) goes on taking records, as in Kafka: the
+slower the cluster, the larger the batches.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from ..storage.records import Record, encode_batch
+from .client_commands import Failure
+from .kernel import Millis
+from .messages import Partition
+
+BATCH_OVERHEAD = 61
+RECORD_OVERHEAD = 24  # the most that lengths and deltas take, for records below 1 MiB
+MAX_RECORDS = 8_192  # so that encoding one batch stays far below 20 ms
+NOW = Millis(-1)  # due since ever
+
+
+def size_of(record: Record) -> int:
+    """An upper bound of the bytes that a record takes in a batch."""
+    key, value, headers = record[0], record[1], record[2]
+    size = RECORD_OVERHEAD + (len(key) if key else 0) + (len(value) if value else 0)
+    for name, content in headers:
+        size += 10 + 4 * len(name) + (len(content) if content else 0)
+    return size
+
+
+class Batch:
+    """Records of one partition that share a fate. First it waits, then it flies; it gets exactly one outcome."""
+
+    __slots__ = (
+        "attempts",
+        "base_sequence",
+        "deadline",
+        "done",
+        "due",
+        "encoded",
+        "hold",
+        "partition",
+        "records",
+        "refusal",
+        "request",
+        "requests",
+        "sent_as_head",
+        "serial",
+        "size",
+        "timestamp",
+        "tokens",
+    )
+
+    def __init__(self, serial: int, partition: Partition, due: Millis, deadline: Millis, timestamp: Millis) -> None:
+        self.serial = serial  # unique in one producer
+        self.partition = partition
+        self.due = due
+        self.deadline = deadline
+        self.timestamp = timestamp  # of the records that bring none
+        self.records: list[Record] = []
+        self.tokens: list[object] = []
+        self.size = BATCH_OVERHEAD
+        # While it flies:
+        self.base_sequence = -1
+        self.encoded: bytes | None = None
+        self.attempts = 0
+        self.request: int | None = None  # the attempt that is under way; None: to be sent (again)
+        self.requests: list[int] = []  # every attempt: an answer to any of them may say that it is written
+        self.sent_as_head = False  # all before it were acknowledged when the present attempt was sent
+        self.hold = False  # out of order: wait until all before it are acknowledged
+        self.done = False  # acknowledged
+        self.refusal: Failure | None = None  # the cluster refused it: to be told once it is the head
+
+    def add(self, record: Record, token: object, size: int) -> None:
+        """One more record."""
+        if record[3] < 0:
+            record = Record(record[0], record[1], record[2], self.timestamp)
+        self.records.append(record)
+        self.tokens.append(token)
+        self.size += size
+
+    def encode(self, producer_id: int, producer_epoch: int) -> bytes:
+        """The bytes to send, under this identity and the batch's sequence."""
+        self.encoded = encode_batch(
+            self.records,
+            producer_id=producer_id,
+            producer_epoch=producer_epoch,
+            base_sequence=self.base_sequence if producer_id >= 0 else -1,
+        )
+        return self.encoded
+
+    def land(self) -> None:
+        """Back to waiting, without a sequence: it will fly again under another identity."""
+        self.base_sequence = -1
+        self.encoded = None
+        self.request = None
+        self.requests.clear()
+        self.hold = self.sent_as_head = False
+        self.due = NOW
+
+
+class Accumulator:
+    """The waiting batches of one partition, in order. The last one takes more records while it has room."""
+
+    __slots__ = ("batch_bytes", "partition", "waiting")
+
+    def __init__(self, partition: Partition, batch_bytes: int) -> None:
+        self.partition = partition
+        self.batch_bytes = batch_bytes
+        self.waiting: deque[Batch] = deque()
+
+    def has_room(self, size: int) -> bool:
+        """Whether a record of this size fits into the batch at hand."""
+        if not self.waiting:
+            return False
+        last = self.waiting[-1]
+        return last.base_sequence < 0 and last.size + size <= self.batch_bytes and len(last.records) < MAX_RECORDS
+
+    def open(self, batch: Batch) -> None:
+        """The batch at hand is full: it is due, and this one follows."""
+        if self.waiting:
+            self.waiting[-1].due = NOW
+        self.waiting.append(batch)
+
+    def is_due(self, now: Millis) -> bool:
+        """Whether the first batch should go now."""
+        if not self.waiting:
+            return False
+        first = self.waiting[0]
+        return first.due <= now or first.size >= self.batch_bytes or len(first.records) >= MAX_RECORDS
+
+    def flush(self) -> None:
+        """Nothing lingers any more."""
+        for batch in self.waiting:
+            batch.due = NOW

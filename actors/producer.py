@@ -1,0 +1,592 @@
+"""The producer: records in, outcomes out.
+
+A router. What waits is in `accumulator.py`; what flies, and why nothing is lost, doubled or reordered, in
+`in_flight.py`; who leads, in `leadership.py`. Here is what binds them: which partition a record goes to, one `Produce`
+per leader with a batch of each partition, the answers, and time.
+
+A partition whose leader moves is sent again at once, to the new leader: nobody waits for the request to the old one.
+With acks=0 a batch is acknowledged (offset -1) as soon as it is handed to the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .accumulator import BATCH_OVERHEAD, NOW, Batch, size_of
+from .client_commands import Close, Failure, Flush, SendFrom, SendRecords, Why
+from .errors import ErrorCode
+from .in_flight import Acked, Identity, Lane, Outcome
+from .kernel import Actor, Address, Context, Message, Millis, Payload, Timer, node_of
+from .leadership import Leaderships, backoff_ms
+from .messages import (
+    GiveProducerId,
+    Leadership,
+    LeadershipUpdate,
+    Partition,
+    PeerGone,
+    Produce,
+    ProduceBatch,
+    Produced,
+    ProducedBatch,
+    ProducerIdGiven,
+    Reborn,
+    TopicName,
+)
+from .partitioner import partition_of
+from .producer_outlet import MAX_REQUEST, ProducerOutlet, ProducerPicture, ProducerSettings
+
+MAX_MESSAGE = 1_048_588
+_NOT_YET = -1  # the id of a request that is being put together
+
+_IN_PLACE = frozenset(
+    {
+        ErrorCode.REQUEST_TIMED_OUT,
+        ErrorCode.NOT_ENOUGH_REPLICAS,
+        ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+        ErrorCode.THROTTLING_QUOTA_EXCEEDED,
+        ErrorCode.CORRUPT_MESSAGE,
+    }
+)
+_SEQUENCE = frozenset(
+    {
+        ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
+        ErrorCode.UNKNOWN_PRODUCER_ID,
+        ErrorCode.INVALID_PRODUCER_EPOCH,
+    }
+)
+_LARGE = frozenset({ErrorCode.MESSAGE_TOO_LARGE, ErrorCode.RECORD_LIST_TOO_LARGE})
+
+
+class Wake(Timer, frozen=True):
+    """A linger, a backoff or a deadline is over."""
+
+
+class RequestDue(Timer, frozen=True):
+    """This request has not been answered in time."""
+
+    id: int
+
+
+class IdentityDue(Timer, frozen=True):
+    """Time to ask for a producer id (again)."""
+
+
+class CloseDue(Timer, frozen=True):
+    """Closing has taken long enough."""
+
+
+class _Request:
+    """A `Produce` on its way; kept until each of its batches has an outcome, since late answers count."""
+
+    __slots__ = ("batches", "to")
+
+    def __init__(self, to: Address, batches: dict[Partition, Batch]) -> None:
+        self.to = to
+        self.batches = batches
+
+
+class _Unresolved:
+    """Records for a topic that is not known yet."""
+
+    __slots__ = ("command", "deadline", "serial", "size")
+
+    def __init__(self, command: SendRecords, deadline: Millis, serial: int, size: int) -> None:
+        self.command = command
+        self.deadline = deadline
+        self.serial = serial
+        self.size = size
+
+
+class ProducerActor(Actor):
+    """One producer: one identity, any number of topics."""
+
+    def __init__(
+        self, bootstrap: Sequence[str], outlet: ProducerOutlet, settings: ProducerSettings | None = None
+    ) -> None:
+        self.settings = settings or ProducerSettings()
+        self.leaderships = Leaderships(bootstrap)
+        self._outlet = outlet
+        self._idempotent = self.settings.idempotent and self.settings.acks != 0
+        self._identity: Identity | None = None  # None: not given yet
+        self._identity_asked = -1
+        self._identity_attempt = 0
+        self._lanes: dict[Partition, Lane] = {}
+        self._topics: dict[str, tuple[TopicName, list[Lane]]] = {}
+        self._busy: dict[Partition, Lane] = {}
+        self._sticky: dict[str, int] = {}
+        self._unresolved: dict[str, list[_Unresolved]] = {}
+        self._requests: dict[int, _Request] = {}
+        self._flushes: list[tuple[object, set[int]]] = []
+        self._live: dict[int, None] = {}  # serials of all that has no outcome
+        self._buffered = 0
+        self._next_id = 0
+        self._serial = 0
+        self._wake: Millis | None = None
+        self._closing = False
+        self._closed = False
+
+    def on_start(self, ctx: Context) -> None:
+        self._next_id = ctx.random.getrandbits(40)
+        self.leaderships.start(ctx)
+        if self._idempotent:
+            self._ask_identity(ctx)
+
+    def on_message(self, sender: Address, message: Message, ctx: Context) -> None:
+        match message:
+            case Produced():
+                self._on_produced(message, ctx)
+            case SendFrom(intake):
+                for command in intake.take():
+                    self._on_send(command, ctx)
+            case SendRecords():
+                self._on_send(message, ctx)
+            case Leadership() | LeadershipUpdate():
+                self._moved(self.leaderships.on_message(message, ctx), ctx)
+            case ProducerIdGiven():
+                self._on_identity(message, ctx)
+            case PeerGone(node=node):
+                self._lost_at(node)
+                self.leaderships.refresh(ctx)
+            case Reborn():
+                self._lost_at(node_of(sender))
+            case Flush(token):
+                self._on_flush(token)
+            case Close(timeout_ms):
+                self._on_close(timeout_ms, ctx)
+            case _:
+                return
+        self._pump(ctx)
+
+    def on_timer(self, timer: Timer, ctx: Context) -> None:
+        if self.leaderships.on_timer(timer, ctx):
+            return
+        match timer:
+            case Wake():
+                self._wake = None
+                self._expire(ctx)
+            case RequestDue(id):
+                self._on_request_due(id, ctx)
+            case IdentityDue():
+                self._ask_identity(ctx)
+            case CloseDue():
+                self._give_up(Failure(Why.CLOSED, "the producer was closed before these records could be sent"))
+        self._pump(ctx)
+
+    def describe(self) -> ProducerPicture:
+        return ProducerPicture(
+            self._identity.producer_id if self._identity else -1,
+            self._buffered,
+            len(self._requests),
+            sum(len(lane.queue.waiting) for lane in self._busy.values()),
+            sum(len(lane.flying) for lane in self._busy.values()),
+        )
+
+    # --- Records come in ---
+
+    def _on_send(self, command: SendRecords, ctx: Context) -> None:
+        assert len(command.records) == len(command.tokens), "one token per record"
+        if self._closing:
+            self._outlet.failed(command.tokens, Failure(Why.CLOSED, "the producer is closed"))
+            return
+        lanes = self._lanes_of(command.topic, ctx)
+        if lanes is not None:
+            self._accept(command, lanes, ctx.now + self.settings.delivery_timeout_ms, ctx)
+            return
+        size = sum(map(size_of, command.records))
+        if self._buffered + size > self.settings.buffer_bytes:
+            self._outlet.failed(command.tokens, self._full())
+            return
+        self._buffered += size
+        waiting = _Unresolved(command, Millis(ctx.now + self.settings.topic_timeout_ms), self._new_serial(), size)
+        self._unresolved.setdefault(command.topic, []).append(waiting)
+        self.leaderships.want(command.topic, ctx)
+
+    def _accept(self, command: SendRecords, lanes: list[Lane], deadline: int, ctx: Context) -> list[int]:
+        """Put records into batches: the serials of these."""
+        touched: dict[int, None] = {}
+        fixed = command.partition
+        if fixed >= len(lanes):
+            sentence = f"{command.topic} has {len(lanes)} partitions, there is no partition {fixed}"
+            self._outlet.failed(command.tokens, Failure(Why.REFUSED, sentence, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION))
+            return []
+        settings = self.settings
+        refused: list[object] = []
+        for record, token in zip(command.records, command.tokens, strict=True):
+            size = size_of(record)
+            if size > MAX_REQUEST:
+                self._too_large(token, size)
+                continue
+            if self._buffered + size > settings.buffer_bytes:
+                refused.append(token)
+                continue
+            key = record[0]
+            if fixed >= 0:
+                lane = lanes[fixed]
+            elif key is None:
+                lane = self._sticky_lane(command.topic, lanes, size, ctx)
+            else:
+                lane = lanes[partition_of(key, len(lanes))]
+            queue = lane.queue
+            if not queue.has_room(size):
+                due = Millis(ctx.now + settings.linger_ms)
+                queue.open(Batch(self._new_serial(), lane.partition, due, Millis(deadline), ctx.wall))
+                self._busy[lane.partition] = lane
+            batch = queue.waiting[-1]
+            batch.add(record, token, size)
+            touched[batch.serial] = None
+            self._buffered += size
+        if refused:
+            self._outlet.failed(refused, self._full())
+        return list(touched)
+
+    def _sticky_lane(self, topic: str, lanes: list[Lane], size: int, ctx: Context) -> Lane:
+        """The same partition until its batch is full or gone, then another one that somebody leads."""
+        chosen = self._sticky.get(topic, -1)
+        if 0 <= chosen < len(lanes) and lanes[chosen].queue.has_room(size):
+            return lanes[chosen]
+        led = [i for i, lane in enumerate(lanes) if self.leaderships.route(lane.partition)] or list(range(len(lanes)))
+        others = [i for i in led if i != chosen] or led
+        chosen = self._sticky[topic] = ctx.random.choice(others)
+        return lanes[chosen]
+
+    def _lanes_of(self, topic: str, ctx: Context) -> list[Lane] | None:
+        """The lanes of a topic by partition; None while it is not known."""
+        name = self.leaderships.topics.get(topic)
+        if name is None:
+            return None
+        known = self._topics.get(topic)
+        if known is not None and known[0] == name:
+            return known[1]
+        self.leaderships.want(topic, ctx)
+        lanes = [self._lane(topic, Partition(name.id, i)) for i in range(name.partitions)]
+        self._topics[topic] = (name, lanes)
+        return lanes
+
+    def _lane(self, topic: str, partition: Partition) -> Lane:
+        lane = self._lanes.get(partition)
+        if lane is None:
+            settings = self.settings
+            lane = Lane(topic, partition, settings.batch_bytes, idempotent=self._idempotent, acks=settings.acks)
+            self._lanes[partition] = lane
+        return lane
+
+    def _resolve(self, ctx: Context) -> None:
+        """Topics have become known: put what waited for them into batches."""
+        for topic in [topic for topic in self._unresolved if topic in self.leaderships.topics]:
+            lanes = self._lanes_of(topic, ctx)
+            assert lanes is not None, "the topic is known"
+            for waiting in self._unresolved.pop(topic):
+                self._buffered -= waiting.size
+                deadline = waiting.deadline - self.settings.topic_timeout_ms + self.settings.delivery_timeout_ms
+                serials = self._accept(waiting.command, lanes, deadline, ctx)
+                for _, left in self._flushes:
+                    if waiting.serial in left:
+                        left.update(serials)
+                        for serial in serials:
+                            self._flush_batch(serial)
+                self._over(waiting.serial)
+
+    def _full(self) -> Failure:
+        limit = self.settings.buffer_bytes
+        return Failure(Why.BUFFER_FULL, f"{limit} bytes of records are waiting to be sent: wait, or raise buffer_bytes")
+
+    def _too_large(self, token: object, size: int) -> None:
+        sentence = f"a record of about {size} bytes is larger than the {MAX_REQUEST} bytes that a batch may have"
+        self._outlet.failed([token], Failure(Why.TOO_LARGE, sentence, ErrorCode.MESSAGE_TOO_LARGE))
+
+    # --- Batches go out ---
+
+    def _pump(self, ctx: Context) -> None:
+        """Send all that may go now; then set the timer for what may go later."""
+        if self._closed:
+            return
+        while self._send_due(ctx) and self.settings.acks == 0:
+            pass  # nothing flies with acks=0: there may be more
+        self._set_wake(ctx)
+        if self._closing and not self._live:
+            self._closed = True
+            ctx.cancel_timer(CloseDue())
+            self._outlet.closed()
+
+    def _send_due(self, ctx: Context) -> bool:
+        """Send what may fly now: whether there was anything."""
+        bundles: dict[Address, list[dict[Partition, Batch]]] = {}
+        epochs: dict[Partition, int] = {}
+        for lane in [*self._busy.values()]:
+            if lane.busy:
+                self._collect(lane, bundles, epochs, ctx)
+            if not lane.busy:
+                del self._busy[lane.partition]
+        for to, requests in bundles.items():
+            for batches in requests:
+                self._send(to, batches, epochs, ctx)
+        return bool(bundles)
+
+    def _collect(
+        self,
+        lane: Lane,
+        bundles: dict[Address, list[dict[Partition, Batch]]],
+        epochs: dict[Partition, int],
+        ctx: Context,
+    ) -> None:
+        place = 0
+        while (batch := lane.next_batch(ctx.now)) is not None and self._identify(lane, ctx):
+            route = self.leaderships.route(lane.partition)
+            if route is None:
+                self._retry_later(lane, ctx)
+                self.leaderships.refresh(ctx)
+                return
+            epochs[lane.partition] = route.epoch
+            lane.sent(batch, _NOT_YET)
+            encoded = batch.encoded or batch.encode(*(lane.identity or (-1, -1)))
+            if len(encoded) > MAX_MESSAGE:
+                sentence = f"a batch of {len(encoded)} bytes is larger than {MAX_MESSAGE}"
+                self._report(lane.refused(batch, Failure(Why.TOO_LARGE, sentence, ErrorCode.MESSAGE_TOO_LARGE)))
+                continue
+            # One batch of a partition per request, in order, and no request beyond its limit.
+            requests = bundles.setdefault(route.to, [])
+            while place < len(requests) and not _fits(requests[place], lane.partition, len(encoded)):
+                place += 1
+            if place == len(requests):
+                requests.append({})
+            requests[place][lane.partition] = batch
+            place += 1
+
+    def _send(self, to: Address, batches: dict[Partition, Batch], epochs: dict[Partition, int], ctx: Context) -> None:
+        self._next_id += 1
+        request_id, settings = self._next_id, self.settings
+        wire: list[ProduceBatch] = []
+        for partition, batch in batches.items():
+            assert batch.encoded is not None, "a batch is encoded before it is sent"
+            batch.request = batch.requests[-1] = request_id
+            wire.append(ProduceBatch(partition, epochs[partition], Payload(batch.encoded)))
+        ctx.send(to, Produce(request_id, settings.acks, settings.request_timeout_ms, wire))
+        if settings.acks == 0:
+            for partition, batch in batches.items():
+                self._report(self._lanes[partition].written(batch, -1))
+            return
+        self._requests[request_id] = _Request(to, batches)
+        ctx.set_timer(RequestDue(request_id), settings.request_timeout_ms)
+
+    def _set_wake(self, ctx: Context) -> None:
+        """The next time at which something changes by itself."""
+        soonest: int | None = None
+        for lane in self._busy.values():
+            due: list[int] = []
+            if lane.flying:
+                due.append(lane.flying[0].deadline)
+            if lane.queue.waiting:
+                first = lane.queue.waiting[0]
+                due.append(first.deadline)
+                if first.due > ctx.now:
+                    due.append(first.due)
+            if lane.not_before > ctx.now:
+                due.append(lane.not_before)
+            if due:
+                soonest = min(due) if soonest is None else min(soonest, *due)
+        for waiting in self._unresolved.values():
+            soonest = waiting[0].deadline if soonest is None else min(soonest, waiting[0].deadline)
+        if soonest is None or soonest == self._wake:
+            return
+        self._wake = Millis(soonest)
+        ctx.set_timer(Wake(), max(0, soonest - ctx.now))
+
+    def _retry_later(self, lane: Lane, ctx: Context) -> None:
+        lane.not_before = Millis(ctx.now + backoff_ms(lane.attempt, ctx))
+        lane.attempt += 1
+
+    # --- Answers ---
+
+    def _on_produced(self, message: Produced, ctx: Context) -> None:
+        request = self._requests.get(message.id)
+        if request is None:
+            return
+        for answer in message.batches:
+            batch = request.batches.get(answer.partition)
+            lane = self._lanes.get(answer.partition)
+            if batch is not None and lane is not None and message.id in batch.requests:
+                self._report(self._judge(lane, batch, request, message.id, answer, ctx))
+        if all(batch.request != message.id for batch in request.batches.values()):
+            ctx.cancel_timer(RequestDue(message.id))
+
+    def _judge(
+        self, lane: Lane, batch: Batch, request: _Request, request_id: int, answer: ProducedBatch, ctx: Context
+    ) -> list[Outcome]:
+        error = answer.error
+        if error in (ErrorCode.NONE, ErrorCode.DUPLICATE_SEQUENCE_NUMBER):
+            return lane.written(batch, answer.base_offset)
+        if answer.leader >= 0 and self.leaderships.hint(answer.partition, answer.leader, answer.leader_epoch):
+            lane.reroute()
+        if batch.request != request_id:
+            return []  # only the present attempt may say no
+        if error in _SEQUENCE and self._idempotent:
+            outcomes = lane.out_of_order(batch, error, answer.log_start, answer.reason)
+            if not batch.hold:
+                self._retry_later(lane, ctx)
+            return outcomes
+        if error.retriable:
+            batch.request = None
+            route = self.leaderships.route(lane.partition)
+            if error in _IN_PLACE or route is None or route.to == request.to:
+                self._retry_later(lane, ctx)
+            if error not in _IN_PLACE:
+                self.leaderships.refresh(ctx)
+            return []
+        sentence = answer.reason or f"{lane.topic}-{lane.partition.index} refused the batch: {error.name}"
+        why = Why.TOO_LARGE if error in _LARGE else Why.REFUSED
+        return lane.refused(batch, Failure(why, sentence, error))
+
+    def _on_request_due(self, request_id: int, ctx: Context) -> None:
+        request = self._requests.get(request_id)
+        if request is None:
+            return
+        again = [self._lanes[p].lost(request_id) for p in request.batches if p in self._lanes]
+        if any(again):
+            self.leaderships.refresh(ctx)
+
+    def _lost_at(self, node: str) -> None:
+        """What is on its way to this node is lost: send it again to whoever leads, once the lane may."""
+        for request_id, request in self._requests.items():
+            if node_of(request.to) == node:
+                for partition in request.batches:
+                    lane = self._lanes.get(partition)
+                    if lane is not None:
+                        lane.lost(request_id)
+
+    def _moved(self, partitions: list[Partition], ctx: Context) -> None:
+        for partition in partitions:
+            lane = self._lanes.get(partition)
+            if lane is None:
+                continue
+            if self.leaderships.gone(partition.topic):
+                self._report(lane.give_up(Failure(Why.UNKNOWN_TOPIC, f"the topic {lane.topic} was deleted")))
+                del self._lanes[partition]
+                self._busy.pop(partition, None)
+                self._topics.pop(lane.topic, None)
+                self.leaderships.unwant(lane.topic)
+            else:
+                lane.reroute()
+        self._resolve(ctx)
+
+    # --- Identity ---
+
+    def _identify(self, lane: Lane, ctx: Context) -> bool:
+        """Whether this partition has an identity to send under (or needs none)."""
+        if not self._idempotent or lane.identity is not None:
+            return True
+        if self._identity is not None and self._identity.producer_id != lane.spent_id:
+            lane.identity = self._identity
+            return True
+        self._identity = None
+        if self._identity_asked < 0:
+            self._ask_identity(ctx)
+        return False
+
+    def _ask_identity(self, ctx: Context) -> None:
+        if self._identity is not None:
+            return
+        self._next_id += 1
+        self._identity_asked = self._next_id
+        ctx.send(self.leaderships.any_broker(), GiveProducerId(self._next_id))
+        ctx.set_timer(IdentityDue(), backoff_ms(self._identity_attempt, ctx, least=100))
+        self._identity_attempt += 1
+
+    def _on_identity(self, message: ProducerIdGiven, ctx: Context) -> None:
+        if message.id != self._identity_asked or message.error is not ErrorCode.NONE:
+            return  # the timer asks again
+        self._identity = Identity(message.producer_id, message.producer_epoch)
+        self._identity_asked = -1
+        self._identity_attempt = 0
+        ctx.cancel_timer(IdentityDue())
+
+    # --- Outcomes ---
+
+    def _report(self, outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            batch = outcome.batch
+            for request_id in batch.requests:
+                request = self._requests.get(request_id)
+                if request is not None:
+                    request.batches.pop(batch.partition, None)
+                    if not request.batches:
+                        del self._requests[request_id]
+            self._buffered -= batch.size - BATCH_OVERHEAD
+            lane = self._lanes[batch.partition]
+            if isinstance(outcome, Acked):
+                offset = outcome.base_offset
+                self._outlet.acknowledged(batch.tokens, lane.topic, batch.partition.index, offset, batch.timestamp)
+            else:
+                self._outlet.failed(batch.tokens, outcome.failure)
+            self._over(batch.serial)
+
+    def _new_serial(self) -> int:
+        self._serial += 1
+        self._live[self._serial] = None
+        return self._serial
+
+    def _over(self, serial: int) -> None:
+        del self._live[serial]
+        for token, left in self._flushes:
+            left.discard(serial)
+            if not left:
+                self._outlet.flushed(token)
+        self._flushes = [flush for flush in self._flushes if flush[1]]
+
+    def _expire(self, ctx: Context) -> None:
+        for lane in [*self._busy.values()]:
+            self._report(lane.expire(ctx.now))
+        for topic in [*self._unresolved]:
+            waiting = self._unresolved[topic]
+            while waiting and waiting[0].deadline <= ctx.now:
+                late = waiting.pop(0)
+                self._buffered -= late.size
+                self._outlet.failed(late.command.tokens, self._unknown(topic))
+                self._over(late.serial)
+            if not waiting:
+                del self._unresolved[topic]
+                self.leaderships.unwant(topic)
+
+    def _unknown(self, topic: str) -> Failure:
+        if not self.leaderships.answered:
+            places = ", ".join(self.leaderships.bootstrap)
+            return Failure(Why.NO_BROKERS, f"nobody answers at {places}: is the cluster up?")
+        sentence = f"there is no topic {topic}: create it first, or check its name"
+        return Failure(Why.UNKNOWN_TOPIC, sentence, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+
+    # --- Flush and close ---
+
+    def _flush_batch(self, serial: int) -> None:
+        for lane in self._busy.values():
+            for batch in lane.queue.waiting:
+                if batch.serial == serial:
+                    batch.due = NOW
+
+    def _on_flush(self, token: object) -> None:
+        for lane in self._busy.values():
+            lane.queue.flush()
+        if self._live:
+            self._flushes.append((token, set(self._live)))
+        else:
+            self._outlet.flushed(token)
+
+    def _on_close(self, timeout_ms: int, ctx: Context) -> None:
+        self._closing = True
+        for lane in self._busy.values():
+            lane.queue.flush()
+        ctx.set_timer(CloseDue(), timeout_ms)
+
+    def _give_up(self, failure: Failure) -> None:
+        for lane in [*self._busy.values()]:
+            self._report(lane.give_up(failure))
+        for topic in [*self._unresolved]:
+            for waiting in self._unresolved.pop(topic):
+                self._buffered -= waiting.size
+                self._outlet.failed(waiting.command.tokens, failure)
+                self._over(waiting.serial)
+
+
+def _fits(batches: dict[Partition, Batch], partition: Partition, size: int) -> bool:
+    if partition in batches:
+        return False
+    taken = sum(len(batch.encoded) for batch in batches.values() if batch.encoded is not None)
+    return not batches or taken + size <= MAX_REQUEST
