@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from .disk import Buffer, Generation, StorageError
-from .unsynced import parent
+from .unsynced import ancestors
 
 THREADS = 8
 FEW = 4  # so many files are synced one after the other: a thread pool would cost more than it saves
@@ -71,11 +71,12 @@ class Target:
 class Pending(Target):
     """A replace that is not in its place yet: its content, and the file below the data directory that holds it."""
 
-    __slots__ = ("data", "temporary")
+    __slots__ = ("asked", "data", "temporary")
 
     def __init__(self, path: str, data: bytes, temporary: str) -> None:
         super().__init__(path)
         self.data = data
+        self.asked = path  # where it was when the flush began
         self.temporary = temporary
 
 
@@ -152,9 +153,8 @@ class RealFlush:
                 os.unlink(temporary)
                 return
             os.rename(temporary, f"{self._root}/{pending.path}")
-            directory = parent(pending.path)
-            if all(known.path != directory for known in self._directories):
-                self._directories.append(Target(directory))  # it was renamed after the flush began
+            if pending.path != pending.asked:  # renamed since: it is durable only with all above its new place
+                self._directories.extend(map(Target, ancestors(pending.path)))
 
     def _sync_directory(self, target: Target) -> None:
         with self._moving:

@@ -208,6 +208,10 @@ class MemoryDisk:
             target.pending[new_name] = versions
             for version in versions:
                 version.directory, version.name, version.renamed = target, new_name, move
+                version.moved = True
+        inner = set(node.walk()) if self._versions and isinstance(node, Directory) else set()
+        for version in self._versions:
+            version.moved = version.moved or version.directory in inner
         self._unsynced.move(old, new)
         self._unsynced.directory(parent(old))
         self._unsynced.directory(parent(new))
@@ -232,6 +236,8 @@ class MemoryDisk:
         for file in files:
             file.capture()
         newest = [version for version in self._versions if version.directory.pending[version.name][-1] is version]
+        for version in newest:
+            version.moved = False
         entries = {directory: dict(directory.entries) for directory in directories}
         self._flush = MemoryFlush(self, self.written, files, entries, changes, newest)
         return self._flush
@@ -256,6 +262,8 @@ class MemoryDisk:
         for version in flush.versions:
             if not version.gone:
                 self._put_in_place(version, durable=durable)
+        if durable and any(version.moved for version in flush.versions):
+            self._sync_all_names()
         self._unsynced.synced = flush.generation
         return self.synced
 
@@ -280,6 +288,7 @@ class MemoryDisk:
         """Only what is durable is certain; what is pending is kept or lost as described above."""
         random, pending = self._random, self._pending()
         likely = random.choice((0.0, 0.2, 0.5, 0.8, 1.0))
+        written = [versions[0].directory.entries.get(versions[0].name) for versions in pending]
         directories = [node for node in self._root.walk(durable=True) if isinstance(node, Directory)]
         directories += [node for change in self._journal for node in change.nodes() if isinstance(node, Directory)]
         for directory in dict.fromkeys(directories):
@@ -288,11 +297,12 @@ class MemoryDisk:
             change.kept = random.random() < likely and change.possible() and self._leads_somewhere(change)
             if change.kept:
                 change.apply()
-        for versions in pending:
+        for versions, replaced in zip(pending, written, strict=True):
             kept = random.randint(0, len(versions))
             version, renamed = versions[kept - 1], versions[-1].renamed
             there = version.directory.entries.get(version.name)
-            if kept and not isinstance(there, Directory) and (renamed is None or renamed.kept):
+            # Not over a node that was moved or deleted before the replace: that change was lost, so this one is too.
+            if kept and there in (None, replaced) and (renamed is None or renamed.kept):
                 version.directory.entries[version.name] = File(version.data)
         for node in dict.fromkeys(self._root.walk()):
             node.lose_power(random, likely)
@@ -425,6 +435,13 @@ class MemoryDisk:
         if not directory.pending[name]:
             del directory.pending[name]
         self._versions = [other for other in self._versions if other not in done]
+
+    def _sync_all_names(self) -> None:
+        """A replace was moved while its flush ran: that flush syncs the directories above its new place as well."""
+        for node in self._root.walk():
+            if isinstance(node, Directory):
+                node.durable = dict(node.entries)
+        self._journal.clear()
 
     def _pending(self) -> Sequence[Sequence[Version]]:
         """The pending versions of each path, oldest path first."""

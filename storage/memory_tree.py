@@ -136,13 +136,14 @@ class Directory:
 class Version:
     """A pending replace: the content that will be at a name."""
 
-    __slots__ = ("data", "directory", "gone", "name", "renamed")
+    __slots__ = ("data", "directory", "gone", "moved", "name", "renamed")
 
     def __init__(self, directory: Directory, name: str, data: bytes) -> None:
         self.directory = directory
         self.name = name
         self.data = data
         self.gone = False  # deleted before it was in place
+        self.moved = False  # it, or a directory above it, was renamed since the flush began
         self.renamed: Change | None = None  # the move of the old content, without which it is not at this name
 
 

@@ -237,6 +237,8 @@ class RealDisk(FileReader):
                     target.fd = os.dup(file.fd)
                 except OSError:
                     break
+        for pending in self._overlay.values():
+            pending.asked = pending.path
         self._flush = RealFlush(
             self.written,
             self._root,

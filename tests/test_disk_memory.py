@@ -161,6 +161,16 @@ def test_a_renamed_directory_is_whole_under_one_of_its_names() -> None:
     assert seen == {(b"1", b"2", None, None), (None, None, b"1", b"2")}
 
 
+def test_a_replace_never_destroys_what_was_renamed_out_of_its_way() -> None:
+    def prepare(disk: MemoryDisk) -> None:
+        disk.append("a", b"old")
+        flush(disk)
+        disk.rename("a", "b")
+        disk.replace("a", b"new")
+
+    assert outcomes(prepare, "a", "b") == {(b"old", None), (None, b"old"), (b"new", b"old")}
+
+
 def test_a_deletion_may_be_undone_until_it_is_flushed() -> None:
     def prepare(disk: MemoryDisk) -> None:
         disk.append("d/a", b"1")
@@ -215,7 +225,7 @@ class Held:
 
 
 class Expected:
-    """What the last finished flush made durable, of the files that were only appended to or renamed since."""
+    """What the last finished flush made durable, of the files that were not deleted or replaced since."""
 
     def __init__(self) -> None:
         self.durable: dict[str, Held] = {}
@@ -232,6 +242,11 @@ class Expected:
         for held in (self.durable, self.captured or {}):
             for known in [known for known in held if inside(known, path)]:
                 del held[known]
+
+    def truncated(self, path: str, size: int) -> None:
+        for held in (self.durable, self.captured or {}):
+            if path in held:
+                held[path].data = held[path].data[:size]
 
     def renamed(self, old: str, new: str) -> None:
         for held in (self.durable, self.captured or {}):
@@ -260,8 +275,9 @@ def test_what_a_finished_flush_covered_survives_the_loss_of_power(
                 disk.append(path, random.randbytes(size), lazy=kind == "lazy")
                 lazy |= {path} if kind == "lazy" else set()
             elif kind == "truncate":
-                disk.truncate(path, min(size, disk.size(path) or 0))
-                expected.touched(path)
+                size = min(size, disk.size(path) or 0)
+                disk.truncate(path, size)
+                expected.truncated(path, size)
             elif kind == "replace":
                 disk.replace(path, random.randbytes(size))
                 expected.touched(path)
