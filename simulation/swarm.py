@@ -1,0 +1,200 @@
+"""What one seed means: the shape of the cluster, how mean its network and disks are, and which faults come how often.
+
+A run that has every fault a little finds little: crashes hide what only a long pause shows. So the seed draws the
+*rates* too (swarm testing, as TigerBeetle's VOPR does), each from a random stream of its own, and about half of them
+are zero in any one run. `describe` is printed first, before anything can go wrong.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+import msgspec
+
+from .network import NetworkRates, Streams
+
+PROCESS_FAULTS = ("crash", "crash_many", "power_loss", "power_loss_many", "power_loss_all", "pause", "stop_long")
+NETWORK_FAULTS = (
+    "cut", "cut_one_way", "isolate", "ring", "bridge", "clients_cut", "clog", "swizzle", "reset", "false_gone",
+)  # fmt: skip
+DISK_FAULTS = ("slow_disk", "disk_full", "io_error", "fsync_failure", "bit_rot")
+CLOCK_FAULTS = ("wall_jump", "drift")
+FAULTS = PROCESS_FAULTS + NETWORK_FAULTS + DISK_FAULTS + CLOCK_FAULTS
+
+SURE = ("crash", "power_loss", "cut", "isolate")
+"""At least one of these is always among a run's faults."""
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """The cluster and what it is asked to do."""
+
+    controllers: int = 3
+    brokers: int = 3
+    combined: bool = True  # each controller is a broker too
+    topics: int = 1
+    partitions: int = 2
+    replication: int = 3
+    min_insync: int = 2
+    durability: str = "fsync"
+    segment_bytes: int = 65536
+    producers: int = 3
+    unsafe_producers: int = 1  # acks 0 or 1: what they lose does not count
+    consumers: int = 2
+    produce_every_ms: int = 40
+    batch_records: int = 3
+    value_bytes: int = 40
+
+
+class Times(msgspec.Struct, frozen=True):
+    """How long disks take, and when connections are known to be gone."""
+
+    flush_min_us: int = 100
+    flush_mean_us: int = 500
+    slow_flush: float = 0.0  # probability of one that takes up to `slow_flush_us`
+    slow_flush_us: int = 2_000_000
+    gone_us: int = 25_000
+    gone_lost: float = 0.0
+    held_for_next_life: float = 0.0
+
+
+class Swarm(msgspec.Struct, frozen=True):
+    """All that a seed decides beforehand."""
+
+    seed: int
+    shape: Shape
+    network: NetworkRates
+    times: Times
+    weights: dict[str, float]  # faults by how often they are chosen; those not named do not happen
+    fault_every_us: int  # mean time between faults
+    down_us: int  # mean time until a process is started again
+    cut_us: int  # mean length of a partition
+    pause_us: int  # longest pause
+
+    def describe(self) -> str:
+        """A few readable lines."""
+        shape, network, times = self.shape, self.network, self.times
+        total = sum(self.weights.values())
+        faults = ", ".join(f"{name} {100 * weight / total:.0f}%" for name, weight in sorted(self.weights.items()))
+        kind = (
+            "stream"
+            if network.stream
+            else (
+                f"datagrams: lost {network.loss:.1%}, doubled {network.duplicate:.1%}, "
+                f"old copies {network.old_duplicate:.2%} up to {network.old_us / 1e6:.0f} s"
+            )
+        )
+        return "\n".join(
+            (
+                f"seed {self.seed}",
+                f"  cluster   {shape.controllers} controllers, {shape.brokers} brokers"
+                f"{' (the same nodes)' if shape.combined else ''}; {shape.topics} topics x {shape.partitions}"
+                f" partitions, replication {shape.replication}, min.insync {shape.min_insync},"
+                f" durability {shape.durability}, segments of {shape.segment_bytes} B",
+                f"  clients   {shape.producers} producers (+{shape.unsafe_producers} unsafe),"
+                f" {shape.consumers} consumers, {shape.batch_records} records every {shape.produce_every_ms} ms",
+                f"  network   {kind}; delay {network.min_us}-{network.mean_us} µs, far links {network.far_links:.0%};"
+                f" broadcasts lost {network.broadcast_loss:.0%}, clog {network.clog:.2%},"
+                f" cuts hold {network.holds:.0%}",
+                f"  disks     flush {times.flush_min_us}-{times.flush_mean_us} µs, slow {times.slow_flush:.1%}"
+                f" up to {times.slow_flush_us / 1e6:.1f} s; hints of death after {times.gone_us / 1000:.0f} ms,"
+                f" lost {times.gone_lost:.0%}; held for the next life {times.held_for_next_life:.0%}",
+                f"  faults    one every {self.fault_every_us / 1e6:.1f} s: {faults}",
+                f"            down {self.down_us / 1e6:.1f} s, cut {self.cut_us / 1e6:.1f} s, paused up to"
+                f" {self.pause_us / 1e6:.1f} s",
+            )
+        )
+
+
+def _maybe(random: Random, high: float) -> float:
+    """Zero half of the time."""
+    value = random.uniform(0, high)
+    return value if random.random() < 0.5 else 0.0
+
+
+def draw(seed: int, streams: Streams, shape: Shape | None = None) -> Swarm:
+    """The configuration of a seed; a given shape replaces the drawn one."""
+    return Swarm(
+        seed=seed,
+        shape=shape or _shape(streams.random("swarm/shape")),
+        network=_network(streams.random("swarm/network")),
+        times=_times(streams.random("swarm/times")),
+        weights=_weights(streams.random("swarm/faults")),
+        **_spans(streams.random("swarm/spans")),
+    )
+
+
+def _shape(random: Random) -> Shape:
+    combined = random.random() < 0.85
+    controllers = random.choice((3, 3, 3, 1, 5)) if not combined else 3
+    brokers = 3 if combined or random.random() < 0.6 else random.choice((2, 4, 5))
+    replication = min(brokers, random.choice((3, 3, 3, 2)))
+    return Shape(
+        controllers=controllers,
+        brokers=brokers,
+        combined=combined,
+        topics=random.choice((1, 1, 2)),
+        partitions=random.choice((1, 2, 3, 4)),
+        replication=replication,
+        min_insync=min(replication, random.choice((2, 2, 2, 1))),
+        durability="fsync" if random.random() < 0.75 else "os",
+        segment_bytes=random.choice((4096, 16384, 65536, 1 << 20)),
+        producers=random.randint(1, 4),
+        unsafe_producers=random.choice((0, 0, 1, 2)),
+        consumers=random.randint(1, 3),
+        produce_every_ms=random.choice((20, 40, 80, 150)),
+        batch_records=random.randint(1, 6),
+        value_bytes=random.choice((16, 40, 200, 900)),
+    )
+
+
+def _network(random: Random) -> NetworkRates:
+    stream = random.random() < 0.6
+    min_us = int(random.uniform(50, random.choice((300, 300, 5_000))))
+    return NetworkRates(
+        stream=stream,
+        min_us=min_us,
+        mean_us=min_us + int(random.uniform(100, random.choice((1_000, 1_000, 10_000, 60_000)))),
+        far_links=_maybe(random, 0.4),
+        far_scale=random.randint(2, 20),
+        loss=0.0 if stream else _maybe(random, 0.2),
+        duplicate=0.0 if stream else _maybe(random, 0.2),
+        old_duplicate=0.0 if stream else _maybe(random, 0.02),
+        old_us=int(random.uniform(1e6, 30e6)),
+        broadcast_loss=_maybe(random, 0.5),
+        clog=_maybe(random, 0.002),
+        clog_us=int(random.uniform(50_000, 3_000_000)),
+        holds=_maybe(random, 1.0),
+    )
+
+
+def _times(random: Random) -> Times:
+    min_us = int(random.uniform(50, 500))
+    return Times(
+        flush_min_us=min_us,
+        flush_mean_us=min_us + int(random.uniform(100, random.choice((1_000, 5_000, 20_000)))),
+        slow_flush=_maybe(random, 0.01),
+        slow_flush_us=int(random.uniform(100_000, 4_000_000)),
+        gone_us=int(random.uniform(5_000, 100_000)),
+        gone_lost=random.choice((0.0, 0.0, random.uniform(0, 0.5), 1.0)),
+        held_for_next_life=_maybe(random, 1.0),
+    )
+
+
+def _weights(random: Random) -> dict[str, float]:
+    weights = {}
+    for name in FAULTS:
+        weight = random.uniform(0.2, 1.0)
+        if random.random() < 0.5:
+            weights[name] = weight
+    sure = random.choice(SURE)
+    weights.setdefault(sure, 1.0)
+    return weights
+
+
+def _spans(random: Random) -> dict[str, int]:
+    return {
+        "fault_every_us": int(random.uniform(0.5e6, 3e6)),
+        "down_us": int(random.uniform(0.1e6, 6e6)),
+        "cut_us": int(random.uniform(0.5e6, 8e6)),
+        "pause_us": int(random.uniform(0.2e6, 9e6)),
+    }

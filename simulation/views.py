@@ -1,0 +1,127 @@
+"""What the checkers look at: the parts of actors' state that the invariants speak of, and the truth on a disk.
+
+Protocols, so that a checker can be tested with a forged state and the actors need not know that they are watched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol, cast
+
+from ..actors.messages import Partition
+from ..actors.quorum_state import QuorumState
+from ..actors.quorum_state import read as read_quorum_state
+from ..cluster.world import Host
+from ..storage.epochs import EpochCache
+from ..storage.memory import MemoryDisk
+from ..storage.memory_tree import Directory, File
+from .mirror import LogView
+
+
+class EpochLogView(LogView, Protocol):
+    """A log with its durable end and its epochs."""
+
+    durable_end: int
+    epochs: EpochCache
+
+
+class VoterView(Protocol):
+    """`actors.raft.Voter`."""
+
+    @property
+    def endpoint(self) -> str: ...
+    @property
+    def directory_id(self) -> str: ...
+
+
+class RaftView(Protocol):
+    """`actors.raft.Raft`."""
+
+    id: int
+    epoch: int
+    voted_for: int
+    leader: int
+    hw: int
+    epoch_start: int
+
+    @property
+    def leading(self) -> bool: ...
+    @property
+    def log(self) -> EpochLogView | None: ...
+    @property
+    def voters(self) -> Mapping[int, VoterView]: ...
+
+
+class PartitionStateView(Protocol):
+    """`actors.metadata.PartitionState`."""
+
+    @property
+    def replicas(self) -> tuple[int, ...] | list[int]: ...
+    @property
+    def isr(self) -> tuple[int, ...] | list[int]: ...
+    @property
+    def elr(self) -> tuple[int, ...] | list[int]: ...
+    @property
+    def leader(self) -> int: ...
+    @property
+    def leader_epoch(self) -> int: ...
+    @property
+    def partition_epoch(self) -> int: ...
+
+
+class ImageView(Protocol):
+    """`actors.metadata.MetadataImage`."""
+
+    @property
+    def end(self) -> int: ...
+    @property
+    def partitions(self) -> Mapping[Partition, PartitionStateView]: ...
+    def state_hash(self) -> object: ...
+
+
+def raft_of(host: Host) -> RaftView | None:
+    """The voter of a host's living controller, if it has one."""
+    node = host.node
+    actor = node.actors.get("controller") if node is not None else None
+    return cast("RaftView | None", getattr(actor, "raft", None))
+
+
+class DurableReader:
+    """The part of a memory disk that a loss of power could not take: the truth that no actor can see."""
+
+    def __init__(self, disk: MemoryDisk) -> None:
+        self._disk = disk
+
+    def size(self, path: str) -> int | None:
+        data = self._data(path)
+        return None if data is None else len(data)
+
+    def read(self, path: str, offset: int, length: int) -> bytes:
+        data = self._data(path)
+        assert data is not None, f"{path} is not durable"
+        return data[offset : offset + length]
+
+    def list(self, directory: str) -> list[str]:
+        node = self._node(directory)
+        assert isinstance(node, Directory), f"{directory} is not durable"
+        return sorted(node.durable)
+
+    def _node(self, path: str) -> Directory | File | None:
+        node: Directory | File | None = self._disk._root
+        for name in path.split("/") if path else ():
+            if not isinstance(node, Directory):
+                return None
+            node = node.durable.get(name)
+        return node
+
+    def _data(self, path: str) -> bytes | None:
+        node = self._node(path)
+        if not isinstance(node, File):
+            return None
+        return bytes(node.data[: node.durable.stable]) + node.durable.tail
+
+
+def durable_quorum_state(host: Host) -> QuorumState:
+    """The epoch and vote that this host's voter would find after a loss of power now."""
+    assert isinstance(host.disk, MemoryDisk)
+    return read_quorum_state(DurableReader(host.disk)) or QuorumState()
