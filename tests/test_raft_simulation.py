@@ -8,8 +8,7 @@ from __future__ import annotations
 import os
 
 import pytest
-
-from .raft_world import RaftWorld
+from raft_world import RaftWorld
 
 
 def _seeds() -> list[int]:
