@@ -409,7 +409,7 @@ class Log:
                     break
                 position, at = position + at, 0
                 window = memoryview(self.disk.read(segment.path, position, min(want, segment.size - position)))
-            header = self._checked_header(segment, window, at, expected)
+            header = self._checked_header(segment, position + at, window, at, expected)
             if header.last_offset >= offset:
                 if header.last_offset >= limit:
                     break
@@ -440,16 +440,20 @@ class Log:
             self._cursors[expected] = (segment.base, position + at)
         return window[first:at]
 
-    def _checked_header(self, segment: Segment, window: memoryview, at: int, expected: int) -> BatchHeader:
+    def _checked_header(
+        self, segment: Segment, position: int, window: memoryview, at: int, expected: int
+    ) -> BatchHeader:
         if len(window) - at < HEADER_SIZE:
             raise self._corrupt(expected, f"segment {segment.base} is shorter than the {segment.size} bytes it had")
         header = BatchHeader._make(HEADER.unpack_from(window, at))
         epoch = self.epochs.epoch_at(max(header.base_offset, self.start))
         fault = batch_fault(header, expected, -1, self.settings.compacted)
-        if fault is None and header.leader_epoch != epoch:
+        if fault is None and header.leader_epoch != epoch and header.last_offset >= self.start:
             fault = f"leader epoch {header.leader_epoch}, expected {epoch}"
         if fault is None and header.next_offset > segment.end:
             fault = f"the batch ends at {header.next_offset}, its segment at {segment.end}"
+        if fault is None and position + header.size > segment.size:
+            fault = f"a batch of {header.size} bytes is beyond the end of its segment"
         if fault:
             raise self._corrupt(expected, fault)
         return header
@@ -525,10 +529,16 @@ class Log:
 
     # Cutting
 
-    def truncate_to(self, offset: int) -> Generation:
-        """Remove every batch that reaches `offset` or beyond; the log then ends at or (inside of a batch) before it.
+    def truncation_end(self, offset: int) -> int:
+        """Where the log would end after `truncate_to(offset)`: at it, or at the base of the batch that contains it."""
+        if offset >= self.end:
+            return self.end
+        return min(offset, next(self.batches_from(offset)).base_offset)
 
-        The caller has lowered the recovery point durably first.
+    def truncate_to(self, offset: int) -> Generation:
+        """Remove every batch that reaches `offset` or beyond; the log then ends at `truncation_end(offset)`.
+
+        The caller has lowered the recovery point durably to that first.
         """
         assert offset >= self.start, f"truncation to {offset} of a log that begins at {self.start}"
         epochs = EpochCache(self.epochs.entries)

@@ -136,6 +136,8 @@ def check_crc(data: Buffer, header: BatchHeader, position: int = 0) -> bool:
     """Whether the CRC of the whole batch at `position` is the one that its header names."""
     if position == 0 and len(data) == header.size:
         return crc32c(memoryview(data)[CRC_FROM:]) == header.crc
+    if position + header.size > len(data):
+        return False  # a length that is too large must not pass because what is there happens to be all
     return crc32c(memoryview(data)[position + CRC_FROM : position + header.size]) == header.crc
 
 

@@ -8,8 +8,8 @@ it is (D19):
   quarantined and refetched. `Recovered.corrupt` is the sentence that says so.
 
 Batches above the recovery point are read whole (CRC). Below, only headers, and only from the newest producer snapshot
-that was durable with all that it rests on: one *below* the recovery point (at it, after a clean stop). Sealed segments
-before that are checked at their two ends. A snapshot, an epoch entry or an index entry from above the recovery point
+that was durable with all that it rests on: one *below* the recovery point (at it, after a clean stop, or where the first
+segment begins: the ones before were deleted when it was durable). Sealed segments before that are checked at both ends. A snapshot, an epoch entry or an index entry from above the recovery point
 may stem from a history that was cut; none is believed.
 
 A gap between segments above the recovery point comes from a deletion or reset that was only partly durable: what
@@ -90,6 +90,7 @@ class _Recovery:
         self.stored: bytes | None = None
         self.checkpointed = False  # whether the epochs below the recovery point come from the checkpoint
         self.producers = ProducerStates()
+        self.replayed = 0  # the offset up to which `producers` knows the log
 
     def run(self) -> Recovered:
         names = self.reader.list(self.directory)
@@ -135,12 +136,13 @@ class _Recovery:
         self.usable: list[int] = []
         if self.job.recovery_point is not None and not self.job.thorough:
             offsets = sorted(int(name[:20]) for name in names if name.endswith(".snapshot") and name[:20].isdecimal())
-            self.usable = [offset for offset in offsets if first <= offset < limit and offset > 0]
+            self.usable = [offset for offset in offsets if first <= offset < limit or offset == first <= self.known]
         walk_from = first
         for offset in reversed(self.usable):
             states = self._snapshot(offset)
             if states is not None:
-                self.producers, walk_from = states, offset
+                self.producers, self.replayed = states, offset
+                walk_from = offset
                 break
             self.usable.remove(offset)
         if EPOCH_CHECKPOINT in names:
@@ -149,10 +151,11 @@ class _Recovery:
         try:
             cache = EpochCache.decode(self.stored or b"")
         except ValueError:
-            self.producers = ProducerStates()
             return first
         cache.truncate_from_end(self.known)
-        self.epochs, self.checkpointed = cache, True
+        if self.known > first and cache.epoch_at(max(first, self.job.log_start)) < 0:
+            return first  # older segments came back, or it is damaged: the log itself says what its epochs are
+        self.epochs, self.checkpointed = cache, self.known > first
         return walk_from
 
     def _snapshot(self, offset: int) -> ProducerStates | None:
@@ -194,7 +197,7 @@ class _Recovery:
         header = BatchHeader._make(HEADER.unpack(data))
         fault = batch_fault(header, segment.base, -1, self.compacted)
         expected = self.epochs.epoch_at(max(segment.base, self.job.log_start))
-        if fault is None and header.leader_epoch != expected:
+        if fault is None and header.next_offset > self.job.log_start and header.leader_epoch != expected:
             fault = f"leader epoch {header.leader_epoch} where the epoch checkpoint has {expected}"
         if fault:
             raise _Corrupt(f"segment {segment.base}: {fault}")
@@ -237,14 +240,16 @@ class _Recovery:
 
     def _take(self, segment: Segment, header: BatchHeader) -> None:
         expected = self.epochs.epoch_at(max(header.base_offset, self.job.log_start))
-        if header.base_offset < self.known and self.checkpointed and header.leader_epoch != expected:
+        checkable = self.checkpointed and header.base_offset < self.known and header.next_offset > self.job.log_start
+        if checkable and header.leader_epoch != expected:
             raise _Corrupt(
                 f"offset {header.base_offset}: leader epoch {header.leader_epoch}, the epoch checkpoint has {expected}"
             )
         if header.leader_epoch > self.epochs.latest:
             self.epochs.assign(header.leader_epoch, header.base_offset)
         segment.note(header)
-        self.producers.apply(header)
+        if header.base_offset >= self.replayed:
+            self.producers.apply(header)
         self.end = header.next_offset
 
     # What goes
