@@ -1,7 +1,7 @@
 """A small world for client actors: one node under test, and a fake cluster that keeps one true log per partition.
 
-The fake has three brokers that share their logs, as if everything were replicated at once; what it is strict about is what
-clients get wrong: leader epochs, sequences (judged by the brokers' own `ProducerStates`), and offsets. The network
+The fake has three brokers that share their logs, as if everything were replicated at once; what it is strict about is
+what clients get wrong: leader epochs, sequences (judged by the brokers' own `ProducerStates`), and offsets. The network
 between client and brokers loses, doubles and delays as told, in both directions. Time is virtual.
 """
 
@@ -43,7 +43,7 @@ from barnabas.actors.messages import (
     TopicName,
 )
 from barnabas.storage.producers import Check, ProducerStates
-from barnabas.storage.records import Record, check_incoming, decode_batch, parse_header, patch
+from barnabas.storage.records import Record, check_incoming, decode_batch, encode_batch, parse_header, patch
 
 LOCAL = Address("local")
 BROKERS = {1: "b1", 2: "b2", 3: "b3"}
@@ -127,7 +127,7 @@ class ClientWorld:
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self._sequence = 0
 
-    def start(self, actor: Any) -> None:
+    def start(self, actor: Actor) -> None:
         self.actor = actor
         actor.on_start(self.ctx)
         self._beat()
@@ -179,7 +179,7 @@ class ClientWorld:
             self.publish(self._frame(self.digest_offset))
         self.at(250, self._beat)
 
-    def _frame(self, previous: int, **more: Any) -> LeadershipUpdate:
+    def _frame(self, previous: int, **more: Any) -> LeadershipUpdate:  # noqa: ANN401
         return LeadershipUpdate("c", self.controller, self.controller_epoch, previous, self.digest_offset, **more)
 
     # --- The cluster ---
@@ -201,7 +201,7 @@ class ClientWorld:
         topic.epochs[index] += 1
         self._commit(tell, leaders=[PartitionLeader(Partition(topic.id, index), leader, topic.epochs[index])])
 
-    def _commit(self, tell: bool = True, **more: Any) -> None:
+    def _commit(self, tell: bool = True, **more: Any) -> None:  # noqa: ANN401
         self.offset += 3
         previous, self.digest_offset = self.digest_offset, self.offset
         if tell:
@@ -221,7 +221,7 @@ class ClientWorld:
         if answer is not None:
             self.reply(to, answer)
             return
-        broker = next(id for id, endpoint in BROKERS.items() if endpoint == node)
+        broker = next(broker for broker, endpoint in BROKERS.items() if endpoint == node)
         match message:
             case FetchLeadership(id, topics):
                 self.reply(to, self.digest(id, topics))
@@ -296,8 +296,6 @@ class ClientWorld:
 
     def append(self, name: str, values: list[bytes], index: int = 0) -> None:
         """Records from nowhere, as one batch."""
-        from barnabas.storage.records import encode_batch
-
         topic = self.topics[name]
         data = bytearray(encode_batch([Record(None, value, (), self.time) for value in values]))
         patch(data, topic.ends[index], topic.epochs[index])
@@ -321,11 +319,12 @@ class ClientWorld:
                 continue
             data, size = [], 0
             for batch in topic.logs[index]:
-                if parse_header(batch).next_offset > wanted.offset and (
-                    not data or size + len(batch) <= wanted.max_bytes
-                ):
-                    data.append(batch)
-                    size += len(batch)
+                if parse_header(batch).next_offset <= wanted.offset:
+                    continue
+                if data and size + len(batch) > wanted.max_bytes:
+                    break
+                data.append(batch)
+                size += len(batch)
             ready = ready or bool(data)
             records = Payload(b"".join(data)) if data else None
             answers.append(ConsumedPartition(wanted.partition, ErrorCode.NONE, end, start, records))
