@@ -135,7 +135,6 @@ class Raft:
         self._asking: int | None = None  # id of the fetch that is out
         self._told_durable = 0  # what the leader knows of our durable end
         self._lowered: int | None = None  # the recovery point on disk, as last written
-        self._marker: Generation | None = None
 
     # --- What the owner may ask ---
 
@@ -184,6 +183,8 @@ class Raft:
         """Read the vote, then recover the log as a job; nothing is answered before that is done."""
         state = quorum_state.read(ctx.disk) or QuorumState()
         self.epoch, self.voted_for = state.epoch, state.voted_for
+        if state.epoch > 0:  # what an earlier life wrote may be no further than the page cache
+            self._persisted = quorum_state.write(ctx.disk, state)
         point = read_offsets(ctx.disk, RECOVERY_POINTS).offsets
         known = None if point is None else point.get(_KEY)
         if known is None and ctx.disk.size(quorum_state.PATH) is None:
@@ -634,10 +635,11 @@ class Raft:
 
     def _checkpoint(self, ctx: Context) -> None:
         """Everything below the durable end need not be scanned at the next start."""
-        if self.log is not None and (self._copying is None or self._copying.cutting is None):
-            if self.log.durable_end != self._lowered:
-                self._lowered = self.log.durable_end
-                write_offsets(ctx.disk, RECOVERY_POINTS, {_KEY: self._lowered})
+        if self.log is None or (self._copying is not None and self._copying.cutting is not None):
+            return
+        if self.log.recovery_point != self._lowered:
+            self._lowered = self.log.recovery_point
+            write_offsets(ctx.disk, RECOVERY_POINTS, {_KEY: self._lowered})
 
     def _lower(self, offset: int, ctx: Context) -> Generation | None:
         if self._lowered is not None and self._lowered <= offset:

@@ -1,0 +1,164 @@
+"""The follower's conversation with one leader: one long-polled request for all partitions (KIP-227).
+
+The first request of a session lists every partition, later ones only those whose position changed since they were last
+listed; any mismatch starts a new session with a full list. One request is out at a time. When a durable offset moves
+while it is parked at the leader, a one-way `Synced` tells so; losing that is harmless, since the next request lists
+the partition again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .copying import Copying
+from .errors import ErrorCode
+from .kernel import Address, Context, Millis, Timer
+from .messages import (
+    Fetch,
+    Fetched,
+    FetchedPartition,
+    FetchPartition,
+    Partition,
+    Synced,
+    SyncedPartition,
+)
+
+
+class FetcherTimer(Timer, frozen=True):
+    """The answer is overdue, or a pause after an error is over."""
+
+    leader: int
+
+
+class Fetcher:
+    """Fetches from one leader. The owner hands answers to the replicas and says what changed."""
+
+    def __init__(self, me: int, directory_id: str, leader: int, wait_ms: int, retry_ms: int) -> None:
+        self.me = me
+        self.directory_id = directory_id
+        self.leader = leader
+        self.wait_ms = wait_ms
+        self.retry_ms = retry_ms
+        self.copies: dict[Partition, Copying] = {}
+        self._session = 0
+        self._sequence = 0
+        self._request: int | None = None  # id of the request that is out
+        self._sent: dict[Partition, FetchPartition] = {}  # as last listed in this session
+        self._changed: dict[Partition, None] = {}
+        self._forgotten: dict[Partition, None] = {}
+        self._resting: dict[Partition, Millis] = {}  # left out until then, after an error
+        self._synced: dict[Partition, int] = {}  # durable ends that the leader was told
+
+    def add(self, copying: Copying) -> None:
+        """Follow this partition here."""
+        self.copies[copying.partition] = copying
+        self._forgotten.pop(copying.partition, None)
+        self._resting.pop(copying.partition, None)
+        self._sent.pop(copying.partition, None)
+        self._changed[copying.partition] = None
+
+    def remove(self, partition: Partition) -> None:
+        """Follow it here no longer."""
+        self.copies.pop(partition, None)
+        self._changed.pop(partition, None)
+        self._resting.pop(partition, None)
+        if self._sent.pop(partition, None) is not None:
+            self._forgotten[partition] = None
+
+    def change(self, partition: Partition) -> None:
+        """Its position has moved: list it in the next request."""
+        if partition in self.copies:
+            self._changed[partition] = None
+
+    def restart(self) -> None:
+        """Begin a new session: the leader is another process, or an answer got lost."""
+        self._session = self._sequence = 0
+        self._request = None
+        self._sent = {}
+        self._forgotten = {}
+        self._changed = dict.fromkeys(self.copies)
+
+    def poll(self, to: Address, broker_epoch: int, request_id: int, ctx: Context) -> bool:
+        """Send the next request unless one is out. Returns whether `request_id` was used."""
+        if self._request is not None or not self.copies:
+            return False
+        for partition in [partition for partition, until in self._resting.items() if until <= ctx.now]:
+            del self._resting[partition]
+            self._changed[partition] = None
+        wanted = []
+        for partition in self._changed:
+            if partition in self._resting:
+                continue
+            part = self.copies[partition].wanted()
+            if part is not None and part != self._sent.get(partition):
+                wanted.append(part)
+                self._sent[partition] = part
+                self._synced[partition] = part.durable
+        self._changed = {}
+        forgotten = list(self._forgotten)
+        self._forgotten = {}
+        if not self._sent:
+            self._rest(ctx)
+            return False
+        self._request = request_id
+        fetch = Fetch(
+            request_id,
+            self.me,
+            broker_epoch,
+            self.directory_id,
+            self._session,
+            self._sequence,
+            self.wait_ms,
+            wanted,
+            forgotten,
+        )
+        ctx.send(to, fetch)
+        ctx.set_timer(FetcherTimer(self.leader), self.wait_ms + self.retry_ms)
+        return True
+
+    def on_timer(self, ctx: Context) -> None:
+        """An overdue answer is given up, and with it the session."""
+        if self._request is not None:
+            self.restart()
+
+    def answered(self, answer: Fetched, ctx: Context) -> list[FetchedPartition]:
+        """The partitions of an answer to the request that is out; a stale or refused answer has none."""
+        if answer.id != self._request:
+            return []
+        self._request = None
+        if answer.error is not ErrorCode.NONE:
+            self.restart()
+            if answer.error not in (ErrorCode.FETCH_SESSION_ID_NOT_FOUND, ErrorCode.INVALID_FETCH_SESSION_EPOCH):
+                self._resting = {partition: Millis(ctx.now + self.retry_ms) for partition in self.copies}
+                self._rest(ctx)
+            return []
+        self._session = answer.session
+        self._sequence = answer.sequence + 1
+        return [part for part in answer.partitions if part.partition in self.copies]
+
+    def dropped(self, partition: Partition, ctx: Context, *, rest: bool) -> None:
+        """The leader has dropped this partition from the session: list it again, at once or after a rest."""
+        self._sent.pop(partition, None)
+        if rest:
+            self._resting[partition] = Millis(ctx.now + self.retry_ms)
+            if self._request is None:
+                self._rest(ctx)
+        self._changed[partition] = None
+
+    def tell_synced(self, to: Address, broker_epoch: int, moved: Iterable[Partition], ctx: Context) -> None:
+        """Durable offsets have moved."""
+        parts = []
+        for partition in moved:
+            copying = self.copies.get(partition)
+            if copying is None:
+                continue
+            self._changed[partition] = None
+            durable = copying.log.durable_end
+            if self._request is not None and partition in self._sent and durable > self._synced.get(partition, -1):
+                self._synced[partition] = durable
+                parts.append(SyncedPartition(partition, copying.epoch, durable))
+        if parts:
+            ctx.send(to, Synced(self.me, broker_epoch, self.directory_id, parts))
+
+    def _rest(self, ctx: Context) -> None:
+        ctx.set_timer(FetcherTimer(self.leader), self.retry_ms)

@@ -1,0 +1,245 @@
+"""All replicas of one broker: found on disk, opened when the metadata asks for them, checkpointed, deleted.
+
+Recovery reads every partition's directory as a job, from the recovery point on. What it finds goes into the
+registration; the logs are opened when committed metadata names them, by topic id: a directory of an earlier topic of
+the same name is another topic's. A damaged log is never opened: it is set aside (renamed, for people to look at), and
+the replica starts empty and fetches again, since the controller has taken it out of the in-sync set.
+
+Three files hold one line per partition: recovery points (below which all is durable), high watermarks, log starts.
+They are written every second and at a clean stop. A recovery point is lowered durably before a log is cut below it.
+"""
+
+from __future__ import annotations
+
+import base64
+
+from ..storage.checkpoint import HIGH_WATERMARKS, LOG_STARTS, RECOVERY_POINTS, read_offsets, write_offsets
+from ..storage.disk import Disk, Generation, Reader
+from ..storage.log import Log
+from ..storage.recovery import METADATA, Recovered, RecoverLog
+from ..storage.settings import LogSettings
+from .bugs import bug
+from .kernel import Context, JobDone
+from .messages import Partition, RecoveredReplica, TopicId
+from .metadata import MetadataImage
+from .metadata_state import PartitionState
+from .replica import Replica
+
+PartitionKey = tuple[str, int]
+
+
+def directory_of(topic: str, index: int) -> str:
+    """Kafka's name of a partition's directory."""
+    return f"{topic}-{index}"
+
+
+def key_of(directory: str) -> PartitionKey | None:
+    """The topic and index of a partition's directory; None for anything else."""
+    topic, dash, index = directory.rpartition("-")
+    if not dash or not topic or not index.isdigit() or (index != "0" and index.startswith("0")):
+        return None
+    return topic, int(index)
+
+
+def topic_id_bytes(topic: TopicId) -> bytes:
+    """The 16 bytes of a topic id."""
+    return base64.urlsafe_b64decode(topic + "==")
+
+
+def topic_id_in(reader: Reader, directory: str) -> str | None:
+    """The topic id in a directory's `partition.metadata`; None if that is missing or unreadable."""
+    path = f"{directory}/{METADATA}"
+    size = reader.size(path)
+    if size is None:
+        return None
+    for line in reader.read(path, 0, size).decode("utf-8", "replace").splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "topic_id":
+            return value.strip()
+    return None
+
+
+class Replicas:
+    """See the module's essay. `found` is what recovery read and nothing has opened yet."""
+
+    def __init__(self) -> None:
+        self.open: dict[Partition, Replica] = {}
+        self.found: dict[PartitionKey, Recovered] = {}
+        self.unread: dict[PartitionKey, str] = {}  # directories that could not be read, with the reason
+        self._jobs: set[str] = set()
+        self._points: dict[PartitionKey, int] | None = None  # recovery points as last written
+        self._watermarks: dict[PartitionKey, int] = {}
+        self._starts: dict[PartitionKey, int] = {}
+        self._written: dict[str, dict[PartitionKey, int]] = {}
+
+    # --- Recovery ---
+
+    def recover(self, clean: bool, ctx: Context) -> None:
+        """Submit one reading job per partition directory; `recovered` is true when all have ended."""
+        disk = ctx.disk
+        self._points = read_offsets(disk, RECOVERY_POINTS).offsets
+        self._watermarks = dict(read_offsets(disk, HIGH_WATERMARKS).offsets or {})
+        self._starts = dict(read_offsets(disk, LOG_STARTS).offsets or {})
+        for name in disk.list(""):
+            directory = name.rstrip("/")
+            key = key_of(directory)
+            if directory.endswith("-delete") and name.endswith("/"):
+                disk.delete(directory)
+            if key is None or not name.endswith("/"):
+                continue
+            self._jobs.add(directory)
+            point = None if self._points is None else self._points.get(key, 0)
+            start = self._starts.get(key, 0)
+            ctx.submit(RecoverLog(directory, recovery_point=point, clean=clean, log_start=start))
+
+    @property
+    def recovered(self) -> bool:
+        """Whether every directory has been read."""
+        return not self._jobs
+
+    def on_job(self, done: JobDone) -> bool:
+        """One directory has been read. Returns whether the job was ours."""
+        job = done.job
+        if not isinstance(job, RecoverLog) or job.directory not in self._jobs:
+            return False
+        self._jobs.discard(job.directory)
+        key = key_of(job.directory)
+        assert key is not None
+        if isinstance(done.result, Recovered):
+            self.found[key] = done.result
+        else:
+            self.unread[key] = done.error or "it could not be read"
+        return True
+
+    def claims(self, image: MetadataImage) -> list[RecoveredReplica]:
+        """What the registration says of each replica that the metadata (as far as known) places here."""
+        claims = []
+        for partition in sorted(image.partitions):
+            topic = image.topics.get(partition.topic)
+            if topic is None:
+                continue
+            key = (topic.name, partition.index)
+            durable = image.configs(partition.topic).durability == "fsync"
+            found = self.found.get(key)
+            if key in self.unread:
+                claims.append(RecoveredReplica(partition, -1, durable, self.unread[key]))
+            elif found is not None:
+                claims.append(RecoveredReplica(partition, found.end, durable, found.corrupt or ""))
+        return claims
+
+    # --- Opening and closing ---
+
+    def ensure(self, state: PartitionState, image: MetadataImage, ctx: Context) -> Replica:
+        """The replica of this partition, its log opened or begun."""
+        replica = self.open.get(state.partition)
+        configs = image.configs(state.partition.topic)
+        min_insync = image.min_insync(state)
+        if replica is not None:
+            replica.min_insync = min_insync
+            replica.max_message_bytes = configs.max_message_bytes
+            return replica
+        topic = image.topics[state.partition.topic]
+        key = (topic.name, state.partition.index)
+        directory = directory_of(*key)
+        settings = LogSettings(
+            segment_bytes=configs.segment_bytes,
+            segment_ms=configs.segment_ms,
+            durability=configs.durability,
+            compacted=configs.compacts,
+        )
+        recovered = self.found.pop(key, None)
+        topic_id = topic_id_bytes(state.partition.topic)
+        foreign = recovered is not None and topic_id_in(ctx.disk, directory) not in (None, state.partition.topic)
+        if key in self.unread or foreign or (recovered is not None and recovered.corrupt is not None):
+            self.set_aside(directory, ctx)
+            self.unread.pop(key, None)
+            recovered = None
+        if recovered is None:
+            self._forget(key)
+        log = Log.open(ctx.disk, directory, topic_id, settings, recovered)
+        hw = self._watermarks.get(key, 0)
+        replica = Replica(state.partition, topic.name, log, hw, min_insync, configs.max_message_bytes)
+        self.open[state.partition] = replica
+        return replica
+
+    def delete(self, partition: Partition, ctx: Context) -> None:
+        """The topic is gone: rename, then remove (a crash between the two is finished at the next start)."""
+        replica = self.open.pop(partition, None)
+        if replica is None:
+            return
+        key = (replica.topic, partition.index)
+        gone = f"{directory_of(*key)}.{ctx.random.getrandbits(64):016x}-delete"
+        if ctx.disk.list(replica.log.directory):
+            ctx.disk.rename(replica.log.directory, gone)
+            ctx.disk.delete(gone)
+        self._forget(key)
+
+    def set_aside(self, directory: str, ctx: Context) -> str:
+        """Quarantine: keep a damaged log for people to look at, out of everybody's way."""
+        name = f"{directory}.{ctx.random.getrandbits(64):016x}-damaged"
+        if ctx.disk.list(directory):
+            ctx.disk.rename(directory, name)
+        return name
+
+    def quarantine(self, partition: Partition, ctx: Context) -> str:
+        """Close a replica that was found damaged while it ran, and set its log aside."""
+        replica = self.open.pop(partition)
+        self._forget((replica.topic, partition.index))
+        return self.set_aside(replica.log.directory, ctx)
+
+    def _forget(self, key: PartitionKey) -> None:
+        self._watermarks.pop(key, None)
+        self._starts.pop(key, None)
+        if self._points is not None:
+            self._points[key] = 0
+
+    def remove_strangers(self, image: MetadataImage, ctx: Context) -> list[str]:
+        """Remove directories that no topic in the metadata owns. Only after a grace period (D15): returns their names."""
+        removed = []
+        for key in sorted(self.found):
+            gone = f"{directory_of(*key)}.{ctx.random.getrandbits(64):016x}-delete"
+            ctx.disk.rename(directory_of(*key), gone)
+            ctx.disk.delete(gone)
+            removed.append(directory_of(*key))
+        self.found = {}
+        return removed
+
+    # --- Checkpoints ---
+
+    def checkpoint(self, disk: Disk) -> Generation:
+        """Write what changed of the three files. Returns the generation that makes it durable."""
+        points: dict[PartitionKey, int] = {}
+        watermarks: dict[PartitionKey, int] = {}
+        starts: dict[PartitionKey, int] = {}
+        for partition in sorted(self.open):
+            replica = self.open[partition]
+            key = (replica.topic, partition.index)
+            copying = replica.copying
+            point = replica.log.recovery_point
+            if copying is not None and copying.cutting is not None:
+                point = min(point, copying.cutting[1])
+            points[key] = point
+            watermarks[key] = replica.hw
+            starts[key] = replica.log.start
+        for key, found in self.found.items():
+            points[key] = min(found.end, (self._points or {}).get(key, 0))
+            watermarks[key] = self._watermarks.get(key, 0)
+            starts[key] = found.start
+        self._points = points
+        generation = disk.synced
+        for name, offsets in ((RECOVERY_POINTS, points), (HIGH_WATERMARKS, watermarks), (LOG_STARTS, starts)):
+            if self._written.get(name) != offsets:
+                generation = write_offsets(disk, name, offsets)
+                self._written[name] = dict(offsets)
+        return generation
+
+    def lower(self, replica: Replica, offset: int, disk: Disk) -> Generation | None:
+        """Lower a recovery point to `offset`, durably at the returned generation; None if it is low enough."""
+        key = (replica.topic, replica.partition.index)
+        if self._points is None:
+            self._points = {}
+        if self._points.get(key, 0) <= offset or bug("keep-recovery-point"):
+            return None
+        self._points[key] = offset
+        self._written[RECOVERY_POINTS] = dict(self._points)
+        return write_offsets(disk, RECOVERY_POINTS, self._points)
