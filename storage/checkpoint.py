@@ -1,8 +1,8 @@
 """Small files at the top of a data directory: offsets by partition, whose it is, and whether it was left in order.
 
 Offsets are kept in Kafka's text: a version, a count, and a line `topic partition offset` for each. They only save
-work, so a damaged file is not an error but an absence with a reason, and whoever reads it takes the safe side: no recovery
-point (scan everything, and trust nothing below as proven), no high watermark (the start of the log).
+work, so a damaged file is not an error but an absence with a reason, and whoever reads it takes the safe side: no
+recovery point (scan everything, and trust nothing below as proven), no high watermark (the start of the log).
 
 Identity is different. Guessing whose directory this is could let a node vote twice or serve another cluster's
 data, so `read_identity` and `check_identity` stop with a sentence for a person.

@@ -34,7 +34,7 @@ class EpochCache:
 
         The same epoch again changes nothing: its first start stands. An older epoch is an error.
         """
-        assert epoch >= 0 and start >= 0, f"epoch {epoch} at {start}"
+        assert min(epoch, start) >= 0, f"epoch {epoch} at {start}"
         if epoch == self.latest:
             return False
         assert epoch > self.latest, f"epoch {epoch} assigned after {self.latest}"

@@ -3,18 +3,19 @@
     <topic>-<partition>/
         partition.metadata          the topic's id: a directory of a deleted topic is never mistaken for its successor's
         leader-epoch-checkpoint     see `epochs`
+        log-start                   the first offset, once it is not 0
         %020d.log .index .timeindex see `segment`; there is none before the first record
         %020d.snapshot              see `producers`; written at each roll and every 64 MiB
 
 Writing goes to the disk at once and is durable later: every change returns a generation, and `synced` moves
 `durable_end`. The order of writes within one flush is not known, so nothing here rests on it:
 
-- the epoch checkpoint is written before the first record of an epoch; entries above the recovery point are not believed;
+- the epoch checkpoint is written before the first record of an epoch, and not believed above the recovery point;
 - a producer snapshot is believed only below the recovery point, when everything written before it is durable too;
 - after a truncation old bytes may come back. The caller lowers the recovery point durably *first*, so they are found
   by the scan and are either the old log again or a torn tail;
-- old segments are deleted one by one, each when its predecessor's deletion and its successor's creation are durable:
-  what is left is always a chain.
+- old segments are deleted one by one, each when the new start, its predecessor's deletion and its successor's creation
+  are durable: what is left is always a chain.
 
 Memory changes after the disk has taken the bytes, so a refused write (`DiskFull`) leaves everything as it was. Indexes
 and snapshots can be derived: if there is no room for them, they are missing. Nothing read from disk leaves this file
@@ -24,27 +25,24 @@ unless its header fits the chain, the epoch the checkpoint, and the CRC the byte
 from __future__ import annotations
 
 import base64
-from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator
 
 import msgspec
 
 from .disk import Buffer, Disk, DiskFull, Generation
 from .epochs import EpochCache
 from .producers import ProducerStates
+from .reading import CorruptLog, OffsetOutOfRange, Reading
 from .records import (
     HEADER,
-    HEADER_SIZE,
     BatchHeader,
     InvalidBatch,
     check_crc,
-    decode_batch,
     iter_headers,
     parse_header,
     patch,
 )
-from .recovery import EPOCH_CHECKPOINT, METADATA, Recovered
+from .recovery import EPOCH_CHECKPOINT, LOG_START, METADATA, Recovered, encode_start
 from .segment import (
     MAX_RELATIVE,
     BadBatch,
@@ -54,28 +52,12 @@ from .segment import (
     log_path,
     snapshot_path,
     timeindex_path,
-    walk,
 )
 from .settings import LogSettings
-from .tail import Tail
 
 __all__ = ["Appended", "CorruptLog", "Log", "LogSettings", "OffsetOutOfRange", "encode_metadata", "format_topic_id"]
 
 LAZY_ENTRIES = 64  # index entries written at a time
-LOADED_INDEXES = 8  # sealed segments whose indexes are in memory
-READ_AHEAD = 8 << 10
-
-
-class OffsetOutOfRange(ValueError):
-    """An offset below the log's start or beyond its end."""
-
-
-class CorruptLog(Exception):
-    """Bytes on disk are not what was written. Nothing of it was served: quarantine this replica."""
-
-    def __init__(self, offset: int, sentence: str) -> None:
-        super().__init__(sentence)
-        self.offset = offset
 
 
 class Appended(msgspec.Struct, frozen=True):
@@ -97,22 +79,16 @@ def encode_metadata(topic_id: bytes) -> bytes:
     return f"version: 0\ntopic_id: {format_topic_id(topic_id)}".encode()
 
 
-class Log:
+class Log(Reading):
     """See the essay above. Made by `Log.open`; owned by one actor."""
 
     def __init__(
         self, disk: Disk, directory: str, topic_id: bytes, settings: LogSettings, recovered: Recovered
     ) -> None:
-        self.disk = disk
-        self.directory = directory
+        super().__init__(disk, directory, settings, recovered)
+        self.disk: Disk = disk
         self.topic_id = topic_id
-        self.settings = settings
-        self.start = recovered.start
-        self.end = recovered.end
-        self.epochs = EpochCache(recovered.epochs)
         self.producers = recovered.producers
-        self.segments: list[Segment] = list(recovered.segments)
-        self._bases = [segment.base for segment in self.segments]
         self._lazy = settings.durability == "os"
         self._snapshots = list(recovered.snapshots)
         self._since_snapshot = 0
@@ -120,10 +96,8 @@ class Log:
         self._unsynced: deque[tuple[Generation, int]] = deque()  # (generation, what `_safe_end` becomes with it)
         self._reset: Generation | None = None  # a reset that is not durable yet
         self._retire_to = 0  # segments that end here or before are to be deleted
+        self._start_written = Generation(0)  # when `start` was written
         self._retired = Generation(0)  # the last such deletion
-        self._tail = Tail(settings.tail_cache_bytes)
-        self._cursors: dict[int, tuple[int, int]] = {}  # where reads ended: offset -> (segment base, position)
-        self._loaded: deque[Segment] = deque()
 
     @classmethod
     def open(
@@ -163,6 +137,8 @@ class Log:
             if number < len(self.segments) - 1:
                 self._save_index(segment, lazy=False)
                 segment.unload()
+        if self.segments and self.segments[0].end <= self.start:
+            self._start_written, self._retire_to = self._write_start(self.start), self.start
         if not recovered.epochs_stored:
             self._write_epochs(self.epochs)
         if self._unsynced:
@@ -196,10 +172,10 @@ class Log:
     # Writing
 
     def append(self, batch: bytearray | bytes, epoch: int, now_ms: int) -> Appended:
-        """As leader: give one checked batch (`check_incoming`, `producers.check`) its place. A bytearray becomes ours."""
+        """As leader: give one checked batch (`check_incoming`, `producers.check`) its place. Keeps a bytearray."""
         data = batch if isinstance(batch, bytearray) else bytearray(batch)
         header = parse_header(data)
-        assert header.size == len(data) and header.count > 0, f"one whole batch expected, {len(data)} bytes found"
+        assert header.size == len(data), f"a batch of {header.size} bytes expected, {len(data)} bytes found"
         assert header.size <= self.settings.max_batch_bytes, f"a batch of {header.size} bytes was let in"
         if epoch != self.epochs.latest:
             self.assign_epoch(epoch)
@@ -234,7 +210,7 @@ class Log:
         return appended
 
     def _epochs_with(self, headers: list[BatchHeader]) -> EpochCache:
-        """The cache once these are appended. An empty epoch of a former leadership gives way to what really followed."""
+        """The cache once these are appended. An empty epoch of a former leadership gives way to what followed."""
         epochs = EpochCache(self.epochs.entries)
         if epochs.latest != headers[0].leader_epoch:
             epochs.truncate_from_end(self.end)
@@ -340,7 +316,8 @@ class Log:
 
     def _save_index(self, segment: Segment, *, lazy: bool) -> bool:
         """Write the entries that the files lack; False if there is no room, which costs time later and nothing else."""
-        assert segment.index is not None and segment.times is not None
+        assert segment.index is not None
+        assert segment.times is not None
         try:
             if len(segment.index) > segment.index_saved:
                 data = segment.index.encode(segment.index_saved)
@@ -362,170 +339,6 @@ class Log:
         ):
             if (self.disk.size(path) or 0) > size:
                 self.disk.truncate(path, size)
-
-    def _index(self, segment: Segment) -> None:
-        """Load a sealed segment's indexes; the oldest ones loaded are forgotten."""
-        if segment.index is None:
-            segment.load(self.disk)
-            self._loaded.append(segment)
-            if len(self._loaded) > LOADED_INDEXES:
-                oldest = self._loaded.popleft()
-                if oldest is not self.segments[-1]:
-                    oldest.unload()
-
-    # Reading
-
-    def read(self, offset: int, max_bytes: int, *, limit: int, min_one: bool = True) -> bytes | memoryview:
-        """Whole batches from the one that contains `offset`, up to `max_bytes`, none with an offset at or above `limit`.
-
-        The first is given whatever its size, unless `min_one` is False. Empty if there is nothing to give. Raises
-        OffsetOutOfRange, and CorruptLog, after which this replica must not be used.
-        """
-        if not self.start <= offset <= self.end:
-            raise OffsetOutOfRange(f"{self.directory} has offsets {self.start} to {self.end}, asked for {offset}")
-        limit = min(limit, self.end)
-        if offset >= limit:
-            return b""
-        if self._tail.covers(offset):
-            return self._tail.read(offset, max_bytes, limit, min_one)
-        number = max(0, bisect_right(self._bases, offset) - 1)
-        while self.segments[number].end <= offset or not self.segments[number].size:
-            number += 1
-        data = self._read_segment(self.segments[number], offset, max_bytes, limit, min_one)
-        if not data and self.settings.compacted and self.segments[number].end < limit:
-            return self.read(self.segments[number].end, max_bytes, limit=limit, min_one=min_one)
-        return data
-
-    def _read_segment(
-        self, segment: Segment, offset: int, max_bytes: int, limit: int, min_one: bool
-    ) -> bytes | memoryview:
-        position, expected = self._find(segment, offset)
-        want = max(max_bytes, 0) + READ_AHEAD
-        first: int | None = None  # where the batches to give begin
-        window, at = memoryview(self.disk.read(segment.path, position, min(want, segment.size - position))), 0
-        while position + at < segment.size:
-            if len(window) - at < HEADER_SIZE:
-                if first is not None:
-                    break
-                position, at = position + at, 0
-                window = memoryview(self.disk.read(segment.path, position, min(want, segment.size - position)))
-            header = self._checked_header(segment, position + at, window, at, expected)
-            if header.last_offset >= offset:
-                if header.last_offset >= limit:
-                    break
-                if at + header.size - (at if first is None else first) > max_bytes and (
-                    first is not None or not min_one
-                ):
-                    break
-                if len(window) - at < header.size:
-                    if first is not None:
-                        break
-                    position, at = position + at, 0
-                    length = max(header.size, min(want, segment.size - position))
-                    window = memoryview(self.disk.read(segment.path, position, length))
-                if self.settings.verify_reads and not check_crc(window, header, at):
-                    raise self._corrupt(header.base_offset, f"the CRC is not {header.crc:#010x}")
-                if first is None:
-                    first = at
-            at += header.size
-            if at > len(window):
-                position, at = position + at, 0
-                window = memoryview(b"")
-            expected = header.next_offset
-        if first is None:
-            return b""
-        if position + at < segment.size:
-            if len(self._cursors) >= 64:
-                self._cursors.pop(next(iter(self._cursors)))
-            self._cursors[expected] = (segment.base, position + at)
-        return window[first:at]
-
-    def _checked_header(
-        self, segment: Segment, position: int, window: memoryview, at: int, expected: int
-    ) -> BatchHeader:
-        if len(window) - at < HEADER_SIZE:
-            raise self._corrupt(expected, f"segment {segment.base} is shorter than the {segment.size} bytes it had")
-        header = BatchHeader._make(HEADER.unpack_from(window, at))
-        epoch = self.epochs.epoch_at(max(header.base_offset, self.start))
-        fault = batch_fault(header, expected, -1, self.settings.compacted)
-        if fault is None and header.leader_epoch != epoch and header.last_offset >= self.start:
-            fault = f"leader epoch {header.leader_epoch}, expected {epoch}"
-        if fault is None and header.next_offset > segment.end:
-            fault = f"the batch ends at {header.next_offset}, its segment at {segment.end}"
-        if fault is None and position + header.size > segment.size:
-            fault = f"a batch of {header.size} bytes is beyond the end of its segment"
-        if fault:
-            raise self._corrupt(expected, fault)
-        return header
-
-    def _find(self, segment: Segment, offset: int) -> tuple[int, int]:
-        """(position, base offset) of a batch at or before `offset` to begin with."""
-        cursor = self._cursors.pop(offset, None)
-        if cursor is not None and cursor[0] == segment.base:
-            return cursor[1], offset
-        self._index(segment)
-        position, last = segment.lookup(offset)
-        if last is not None:
-            data = self.disk.read(segment.path, position, HEADER_SIZE)
-            header = BatchHeader._make(HEADER.unpack(data)) if len(data) == HEADER_SIZE else None
-            if header is not None and header.last_offset == last and segment.base <= header.base_offset <= last:
-                return position, header.base_offset
-        if self.settings.compacted and segment.size >= HEADER_SIZE:
-            return 0, max(segment.base, parse_header(self.disk.read(segment.path, 0, HEADER_SIZE)).base_offset)
-        return 0, segment.base
-
-    def _corrupt(self, offset: int, sentence: str) -> CorruptLog:
-        return CorruptLog(offset, f"{self.directory}, offset {offset}: {sentence}")
-
-    def batches_from(self, offset: int) -> Iterator[BatchHeader]:
-        """The headers from the batch that contains `offset` on, for replay. Raises CorruptLog."""
-        for segment in self.segments[max(0, bisect_right(self._bases, offset) - 1) :]:
-            if segment.end <= offset or not segment.size:
-                continue
-            for _, header in self._walk(segment, offset):
-                if header.last_offset >= offset:
-                    yield header
-
-    def _walk(self, segment: Segment, offset: int) -> Iterator[tuple[int, BatchHeader]]:
-        position, expected = self._find(segment, offset)
-        compacted = self.settings.compacted
-        try:
-            yield from walk(
-                self.disk, segment.path, position=position, expected=expected, stop=segment.size, compacted=compacted
-            )
-        except BadBatch as bad:
-            raise self._corrupt(bad.offset, bad.sentence) from None
-
-    def offset_for_time(self, timestamp: int, *, limit: int) -> tuple[int, int] | None:
-        """(offset, timestamp) of the first record at least as new as `timestamp`, below `limit`. Decodes one batch."""
-        for segment in self.segments:
-            if segment.max_timestamp < timestamp or not segment.size or segment.end <= self.start:
-                continue
-            self._index(segment)
-            for position, header in self._walk(segment, max(segment.lookup_time(timestamp), self.start)):
-                if header.base_offset >= limit:
-                    return None
-                if header.max_timestamp < timestamp or header.last_offset < self.start:
-                    continue
-                found = self._record_at(segment, position, header, timestamp)
-                if found is not None:
-                    return found if found[0] < limit else None
-        return None
-
-    def _record_at(
-        self, segment: Segment, position: int, header: BatchHeader, timestamp: int
-    ) -> tuple[int, int] | None:
-        data = self.disk.read(segment.path, position, header.size)
-        if len(data) < header.size or not check_crc(data, header):
-            raise self._corrupt(header.base_offset, f"the CRC is not {header.crc:#010x}")
-        try:
-            records = decode_batch(data)
-        except InvalidBatch:  # brokers do not look inside batches: what a client put there is for its consumers
-            return header.base_offset, header.max_timestamp
-        for record in records:
-            if record.timestamp >= timestamp and record.offset >= self.start:
-                return record.offset, record.timestamp
-        return None
 
     # Cutting
 
@@ -602,22 +415,24 @@ class Log:
         self._tail.clear()
         self.producers, self.epochs = ProducerStates(), EpochCache()
         self._write_epochs(self.epochs)
-        if offset:  # an empty segment remembers where the log begins
-            active = self._add_segment(offset)
-            active.created = self.disk.append(active.path, b"")
-        self._reset = self.disk.written
+        self._reset = self._start_written = self._write_start(offset)
         return self._reset
 
-    def advance_start(self, offset: int) -> None:
-        """Records below `offset` are no longer served. Checkpoint `start` (LOG_STARTS) to make it last."""
+    def advance_start(self, offset: int) -> Generation:
+        """Records below `offset` are no longer served, for good when the generation is durable."""
         if offset <= self.start:
-            return
+            return self._start_written
         assert offset <= self.end, f"the start {offset} would be beyond the end {self.end}"
+        self._start_written = self._write_start(offset)
         epochs = EpochCache(self.epochs.entries)
         if epochs.truncate_from_start(offset):
             self._write_epochs(epochs)
             self.epochs = epochs
         self.start = offset
+        return self._start_written
+
+    def _write_start(self, offset: int) -> Generation:
+        return self.disk.replace(f"{self.directory}/{LOG_START}", encode_start(offset))
 
     def expired_before(self, now_ms: int, retention_ms: int, retention_bytes: int) -> int:
         """The offset before which whole segments are too old, or too many; -1 for either limit means none.
@@ -636,7 +451,7 @@ class Log:
         return offset
 
     def delete_segments_before(self, offset: int) -> int:
-        """Move the start up to the last sealed segment's end at or below `offset` and delete what is before; bytes freed now.
+        """Move the start to the last sealed segment's end up to `offset`, delete what is before; bytes freed now.
 
         The caller bounds `offset` by the high watermark. What cannot go yet goes in `synced`, one by one.
         """
@@ -650,7 +465,7 @@ class Log:
     def _retire(self) -> int:
         freed = 0
         while len(self.segments) > 1 and self.segments[0].end <= min(self._retire_to, self.start):
-            if not self._survives(self.segments[1]) or self._retired > self.disk.synced:
+            if not self._survives(self.segments[1]) or max(self._retired, self._start_written) > self.disk.synced:
                 break
             freed += self.segments[0].size
             self._delete_segment(0)

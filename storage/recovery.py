@@ -8,12 +8,17 @@ it is (D19):
   quarantined and refetched. `Recovered.corrupt` is the sentence that says so.
 
 Batches above the recovery point are read whole (CRC). Below, only headers, and only from the newest producer snapshot
-that was durable with all that it rests on: one *below* the recovery point (at it, after a clean stop, or where the first
-segment begins: the ones before were deleted when it was durable). Sealed segments before that are checked at both ends. A snapshot, an epoch entry or an index entry from above the recovery point
-may stem from a history that was cut; none is believed.
+that was durable with all that it rests on: one *below* the recovery point (or at it: after a clean stop, or where the
+first segment begins, since the ones before were deleted when it was durable). Sealed segments before that are checked
+at both ends. A snapshot, an epoch entry or an index entry from above the recovery point may stem from a history that
+was cut; none is believed.
 
-A gap between segments above the recovery point comes from a deletion or reset that was only partly durable: what
-follows it is dropped. Reading is all that happens here; `Log.open` does what `Recovered` asks for.
+Where the log starts is kept in `log-start`, made durable before any old segment goes. So segments that begin later than
+that, above the recovery point, are what a power loss left of a log whose beginning was lost: they are dropped, as is
+what follows a gap between segments (a deletion or reset that was only partly durable). Segments before the start are
+kept: `Log` goes on deleting them in order.
+
+Reading is all that happens here; `Log.open` does what `Recovered` asks for.
 """
 
 from __future__ import annotations
@@ -21,6 +26,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import msgspec
+from crc32c import crc32c
 
 from .disk import Reader
 from .epochs import EpochCache, EpochEntry
@@ -31,7 +37,24 @@ from .settings import LogSettings
 
 EPOCH_CHECKPOINT = "leader-epoch-checkpoint"
 METADATA = "partition.metadata"
+LOG_START = "log-start"
 _SUFFIXES = (".log", ".index", ".timeindex", ".snapshot")
+
+
+def encode_start(offset: int) -> bytes:
+    """The content of `log-start`."""
+    return f"{offset} {crc32c(str(offset).encode()):08x}\n".encode()
+
+
+def read_start(reader: Reader, directory: str) -> int | None:
+    """Where the log was made to start, 0 if never; None if the file is damaged."""
+    path = f"{directory}/{LOG_START}"
+    size = reader.size(path)
+    if size is None:
+        return 0
+    data = reader.read(path, 0, size)
+    digits = data.partition(b" ")[0]
+    return int(digits) if digits.isdigit() and len(digits) < 20 and encode_start(int(digits)) == data else None
 
 
 class Recovered(msgspec.Struct, frozen=True):
@@ -86,6 +109,7 @@ class _Recovery:
         self.segments: list[Segment] = []
         self.doomed: list[str] = []
         self.truncated = 0
+        self.log_start = 0
         self.epochs = EpochCache()
         self.stored: bytes | None = None
         self.checkpointed = False  # whether the epochs below the recovery point come from the checkpoint
@@ -95,18 +119,27 @@ class _Recovery:
     def run(self) -> Recovered:
         names = self.reader.list(self.directory)
         bases = sorted(int(match[1]) for name in names if (match := SEGMENT_NAME.fullmatch(name)))
-        while len(bases) > 1 and bases[1] <= self.job.log_start:
-            self._doom(bases.pop(0))
-        walk_from = self._begin(names, bases)
-        self.end = bases[0] if bases else self.job.log_start
         corrupt: str | None = None
+        stored = read_start(self.reader, self.directory)
+        self.log_start = max(self.job.log_start, (bases[0] if bases else 0) if stored is None else stored)
+        if bases and bases[0] > max(self.log_start, self.known):
+            self._drop(bases)
+            bases = []
+        walk_from = self._begin(names, bases)
+        self.end = bases[0] if bases else self.log_start
         try:
+            if bases and bases[0] > self.log_start:
+                raise _Corrupt(f"the first segment begins at {bases[0]}, but the log starts at {self.log_start}")
             self._segments(bases, walk_from)
             if self.end < self.known:
                 raise _Corrupt(f"the log ends at {self.end}, but was durable up to {self.known}")
         except _Corrupt as damage:
             corrupt = f"{self.directory}: {damage}"
-        start = min(max(self.job.log_start, bases[0] if bases else 0), self.end)
+        if corrupt is None and self.end < self.log_start:  # all that there is was deleted
+            self._drop([segment.base for segment in self.segments])
+            self.segments, self.producers, self.epochs = [], ProducerStates(), EpochCache()
+            self.usable, self.end = [], self.log_start
+        start = min(self.log_start, self.end)
         self.epochs.truncate_from_end(self.end)
         self.epochs.truncate_from_start(start)
         kept = {segment.base for segment in self.segments}
@@ -153,7 +186,7 @@ class _Recovery:
         except ValueError:
             return first
         cache.truncate_from_end(self.known)
-        if self.known > first and cache.epoch_at(max(first, self.job.log_start)) < 0:
+        if self.known > first and cache.epoch_at(max(first, self.log_start)) < 0:
             return first  # older segments came back, or it is damaged: the log itself says what its epochs are
         self.epochs, self.checkpointed = cache, self.known > first
         return walk_from
@@ -196,8 +229,8 @@ class _Recovery:
             raise _Corrupt(f"segment {segment.base} has {size} bytes, but was durable up to {next_base}")
         header = BatchHeader._make(HEADER.unpack(data))
         fault = batch_fault(header, segment.base, -1, self.compacted)
-        expected = self.epochs.epoch_at(max(segment.base, self.job.log_start))
-        if fault is None and header.next_offset > self.job.log_start and header.leader_epoch != expected:
+        expected = self.epochs.epoch_at(max(segment.base, self.log_start))
+        if fault is None and header.next_offset > self.log_start and header.leader_epoch != expected:
             fault = f"leader epoch {header.leader_epoch} where the epoch checkpoint has {expected}"
         if fault:
             raise _Corrupt(f"segment {segment.base}: {fault}")
@@ -239,8 +272,8 @@ class _Recovery:
         return True
 
     def _take(self, segment: Segment, header: BatchHeader) -> None:
-        expected = self.epochs.epoch_at(max(header.base_offset, self.job.log_start))
-        checkable = self.checkpointed and header.base_offset < self.known and header.next_offset > self.job.log_start
+        expected = self.epochs.epoch_at(max(header.base_offset, self.log_start))
+        checkable = self.checkpointed and header.base_offset < self.known and header.next_offset > self.log_start
         if checkable and header.leader_epoch != expected:
             raise _Corrupt(
                 f"offset {header.base_offset}: leader epoch {header.leader_epoch}, the epoch checkpoint has {expected}"

@@ -1,4 +1,4 @@
-"""The log against a list: random appends, truncations, crashes and retention on the disk that is meaner than reality."""
+"""The log against a list: appends, truncations, crashes and retention, on the disk that is meaner than reality."""
 
 from __future__ import annotations
 
@@ -412,7 +412,8 @@ def test_the_log_is_the_list_that_was_appended(actions: list[tuple[str, int]], s
             assert everything(log)[: sum(len(entry[2]) for entry in kept)] == b"".join(entry[2] for entry in kept)
             data = everything(log)
             model.batches = [
-                (header.base_offset, header.next_offset, data[at : at + header.size]) for at, header in iter_headers(data)
+                (header.base_offset, header.next_offset, data[at : at + header.size])
+                for at, header in iter_headers(data)
             ]
             model.end = log.end
         assert log.end == model.end
@@ -430,6 +431,4 @@ def test_the_log_is_the_list_that_was_appended(actions: list[tuple[str, int]], s
         if restarted:
             found = [finding for finding in verify_log(disk, NAME) if "began at" not in finding.sentence]
             assert found == []
-    assert all(
-        log.producers.check(header).check is not Check.NEW for header in list(log.batches_from(log.start))[-3:]
-    )
+    assert all(log.producers.check(header).check is not Check.NEW for header in list(log.batches_from(log.start))[-3:])
