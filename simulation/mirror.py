@@ -29,6 +29,8 @@ class Line(NamedTuple):
     epoch: int
     crc: int
     chain: int  # over this batch and all before it
+    producer: tuple[int, int] = (-1, -1)  # producer id and epoch
+    sequence: int = -1
 
 
 class LogView(Protocol):
@@ -85,8 +87,17 @@ class Mirror:
             if header.base_offset < at:
                 continue
             chain = link(chain, header)
-            line = Line(header.base_offset, header.next_offset, header.leader_epoch, header.crc, chain)
-            added.append(line)
+            added.append(
+                Line(
+                    header.base_offset,
+                    header.next_offset,
+                    header.leader_epoch,
+                    header.crc,
+                    chain,
+                    (header.producer_id, header.producer_epoch),
+                    header.base_sequence,
+                )
+            )
         self.lines += added
         self._bases += [line.base for line in added]
         self.end = added[-1].end if added else at

@@ -69,14 +69,64 @@ class PartitionStateView(Protocol):
     def partition_epoch(self) -> int: ...
 
 
+class BrokerStateView(Protocol):
+    """`actors.metadata.BrokerState`."""
+
+    @property
+    def endpoint(self) -> str: ...
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def fenced(self) -> bool: ...
+    @property
+    def stopping(self) -> bool: ...
+
+
 class ImageView(Protocol):
     """`actors.metadata.MetadataImage`."""
 
     @property
     def end(self) -> int: ...
     @property
+    def brokers(self) -> Mapping[int, BrokerStateView]: ...
+    @property
     def partitions(self) -> Mapping[Partition, PartitionStateView]: ...
     def state_hash(self) -> object: ...
+
+
+class ProgressView(Protocol):
+    """`actors.leading.Progress`."""
+
+    end: int
+    durable: int
+    broker_epoch: int
+
+
+class LeadingView(Protocol):
+    """`actors.replica.PartitionLeading`."""
+
+    epoch: int
+    start: int
+    isr: tuple[int, ...]
+    partition_epoch: int
+    min_insync: int
+    followers: dict[int, ProgressView]
+
+    @property
+    def maximal_isr(self) -> tuple[int, ...]: ...
+
+
+class ReplicaView(Protocol):
+    """`actors.replica.Replica`."""
+
+    @property
+    def log(self) -> EpochLogView: ...
+    @property
+    def hw(self) -> int: ...
+    @property
+    def leader_epoch(self) -> int: ...
+    @property
+    def role(self) -> object: ...
 
 
 def raft_of(host: Host) -> RaftView | None:
@@ -84,6 +134,33 @@ def raft_of(host: Host) -> RaftView | None:
     node = host.node
     actor = node.actors.get("controller") if node is not None else None
     return cast("RaftView | None", getattr(actor, "raft", None))
+
+
+def images_of(host: Host) -> list[tuple[str, ImageView]]:
+    """The metadata images of a host's living actors, by actor."""
+    if host.node is None:
+        return []
+    found = ((name, getattr(host.node.actors.get(name), "image", None)) for name in ("controller", "broker"))
+    return [(name, cast("ImageView", image)) for name, image in found if image is not None]
+
+
+def replicas_of(host: Host) -> Mapping[Partition, ReplicaView]:
+    """The open replicas of a host's living broker."""
+    broker = host.node.actors.get("broker") if host.node is not None else None
+    replicas = getattr(broker, "replicas", None)
+    return cast("Mapping[Partition, ReplicaView]", getattr(replicas, "open", replicas) or {})
+
+
+def broker_epoch_of(host: Host) -> int:
+    """The broker epoch that a host's living broker believes it has; -1 if none."""
+    broker = host.node.actors.get("broker") if host.node is not None else None
+    return cast("int", getattr(broker, "broker_epoch", -1))
+
+
+def leading_of(replica: ReplicaView) -> LeadingView | None:
+    """The term of a replica that leads."""
+    role = replica.role
+    return cast("LeadingView", role) if hasattr(role, "maximal_isr") else None
 
 
 class DurableReader:

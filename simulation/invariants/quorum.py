@@ -41,7 +41,7 @@ class QuorumChecker(Checker):
         self.seen: dict[str, _Seen] = {}
         self.leaders: dict[int, tuple[int, str, int]] = {}  # epoch -> voter, host, life
         self.votes: dict[tuple[int, str, int], int] = {}  # voter, directory, epoch -> candidate
-        self.chains: dict[tuple[int, int], int] = {}  # end and epoch of a batch -> chain, of whoever had it first
+        self.batches: dict[tuple[int, int], tuple[int, int]] = {}  # base and epoch of a batch -> its end and chain
         self.committed: dict[int, int] = {}  # end of a committed batch -> chain
         self.true_hw = 0
         self._anchors: dict[int, int] = {}
@@ -141,7 +141,7 @@ class QuorumChecker(Checker):
                 what = f"{host.name} has a batch at {line.base} in epoch {line.epoch}"
                 self.violated("R5", f"{what} after one that ends at {expected} in epoch {epoch}")
             expected, epoch = line.end, line.epoch
-            if self.chains.setdefault((line.end, line.epoch), line.chain) != line.chain:
+            if self.batches.setdefault((line.base, line.epoch), (line.end, line.chain)) != (line.end, line.chain):
                 self.violated("R5", f"{host.name} has another log than others up to {line.end} in epoch {line.epoch}")
         if mirror.end != log.end:
             self.violated("R5", f"{host.name} says that its log ends at {log.end}, its batches end at {mirror.end}")

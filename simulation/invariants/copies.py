@@ -1,0 +1,220 @@
+"""The logs of partitions, one copy at a time and against each other: P1, P2, P3, P9, P10, P12 to P15.
+
+P1, P2 one history: a batch at an offset in an epoch is the same everywhere, and so is all before it. P3 what is below
+two high watermarks is the same. P9 log start, high watermark and end are in order. P10 a leader's high watermark never
+goes back within its epoch. P12 a high watermark read back at a start is not beyond the truth. P13 no member of ISR or
+ELR cuts away committed records. P14 batches follow each other. P15 the epoch cache says what the log says. And what
+a copy calls durable is there after a loss of power (DURABLE).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from ...actors.messages import Partition
+from ...cluster.world import Host, World
+from ...storage.epochs import EpochEntry
+from ..mirror import Line, Mirror
+from ..oracle import Checker
+from ..views import EpochLogView, LeadingView, ReplicaView, broker_epoch_of, leading_of, replicas_of
+from .metadata import MetadataChecker
+
+
+class Copy(msgspec.Struct, eq=False):
+    """What was last seen of one replica of one partition."""
+
+    host: str
+    partition: Partition
+    mirror: Mirror
+    life: int = 0
+    key: tuple[int, ...] = ()
+    hw: int = 0
+    durable: int = 0  # the most that it called durable of its present log
+    leader_epoch: int = -1
+    log: EpochLogView | None = None
+    leading: LeadingView | None = None
+    moved: tuple[int, int] = (0, 0)  # the high watermark before and after the last input
+    added: tuple[Line, ...] = ()  # by the last input
+    fresh: bool = True  # the last input opened it
+
+
+class History(msgspec.Struct):
+    """What is known of a partition as a whole."""
+
+    anchors: dict[int, int]
+    batches: dict[tuple[int, int], tuple[int, int]]  # base and epoch -> end and chain
+    committed: dict[int, Line]  # base -> batch, in order
+    ends: dict[int, int]  # end of a committed batch -> chain
+    order: list[Line]  # the committed batches
+    true_hw: int = 0
+
+    def newest(self) -> tuple[int, int]:
+        """The end of all that is committed, and the chain there."""
+        if not self.ends:
+            return 0, 0
+        end = next(reversed(self.ends))
+        return end, self.ends[end]
+
+
+class CopiesChecker(Checker):
+    """Keeps `copies` and `histories`, and `changed`: the copies that the last input changed."""
+
+    def __init__(self, metadata: MetadataChecker) -> None:
+        self.metadata = metadata
+        self.copies: dict[tuple[str, Partition], Copy] = {}
+        self.histories: dict[Partition, History] = {}
+        self.changed: list[Copy] = []
+
+    def history(self, partition: Partition) -> History:
+        """The ghost state of a partition."""
+        found = self.histories.get(partition)
+        if found is None:
+            found = self.histories[partition] = History({}, {}, {}, {}, [])
+        return found
+
+    def member(self, number: int, partition: Partition) -> Copy | None:
+        """The copy that a broker has; None if it was never seen."""
+        broker = self.metadata.brokers.get(number)
+        return self.copies.get((broker.endpoint, partition)) if broker is not None else None
+
+    def judged(self, host: Host, number: int) -> bool:
+        """Whether a host runs the registered life of a broker, undamaged: only then is it held to its place."""
+        broker = self.metadata.brokers.get(number)
+        return (
+            broker is not None
+            and broker.endpoint == host.name
+            and broker_epoch_of(host) == broker.epoch
+            and host.name not in self.oracle.lossy
+        )
+
+    def handled(self, world: World, host: Host) -> None:
+        self.changed = []
+        for partition, replica in replicas_of(host).items():
+            place = (host.name, partition)
+            copy = self.copies.get(place)
+            if copy is None:
+                copy = self.copies[place] = Copy(host.name, partition, Mirror(self.history(partition).anchors))
+            log = replica.log
+            leading = leading_of(replica)
+            term = (leading.epoch, leading.partition_epoch, len(leading.maximal_isr)) if leading is not None else ()
+            key = (host.life, log.start, log.end, log.durable_end, replica.hw, replica.leader_epoch, *term)
+            if key == copy.key and log is copy.log:
+                continue
+            copy.key = key
+            self._look(host, copy, replica, leading)
+            self.changed.append(copy)
+
+    def _look(self, host: Host, copy: Copy, replica: ReplicaView, leading: LeadingView | None) -> None:
+        log, history = replica.log, self.history(copy.partition)
+        copy.fresh = log is not copy.log or host.life != copy.life
+        changed = copy.mirror.update(log)
+        copy.added = changed.added
+        if changed.cut is not None:
+            self._cut(host, copy, changed.cut, changed.removed, history)
+        if copy.fresh:
+            copy.log, copy.life = log, host.life
+            self.premise("P12")
+            if replica.hw > history.true_hw:
+                self.violated("P12", f"{_at(copy)} starts with high watermark {replica.hw}, truth {history.true_hw}")
+            copy.hw = replica.hw
+        copy.durable = max(copy.durable, log.durable_end)
+        if copy.added:
+            self._grown(copy, replica, history)
+        if changed.cut is not None or copy.fresh or copy.added:
+            self._epochs(copy, log, whole=changed.cut is not None or copy.fresh)
+        if copy.mirror.end != log.end:
+            self.violated("P14", f"{_at(copy)} says that it ends at {log.end}, its batches end at {copy.mirror.end}")
+        if not log.start <= replica.hw <= log.end:
+            self.violated("P9", f"{_at(copy)}: start {log.start}, high watermark {replica.hw}, end {log.end}")
+        same_term = leading is not None and copy.leading is leading
+        if same_term and replica.hw < copy.hw:
+            self.violated("P10", f"{_at(copy)} leads and moved its high watermark back from {copy.hw} to {replica.hw}")
+        copy.moved = (copy.hw, replica.hw)
+        copy.leading, copy.leader_epoch, copy.hw = leading, replica.leader_epoch, replica.hw
+        if copy.moved[1] > copy.moved[0] or copy.fresh:
+            self._committed(copy, history)
+
+    def _cut(self, host: Host, copy: Copy, cut: int, removed: tuple[Line, ...], history: History) -> None:
+        undamaged = host.name not in self.oracle.lossy
+        if copy.fresh and cut < copy.durable and undamaged:
+            self.violated("DURABLE", f"{_at(copy)} had {copy.durable} durable, and came back with its log cut to {cut}")
+        copy.durable = min(copy.durable, cut)
+        if copy.fresh:
+            return
+        state = self.metadata.partitions.get(copy.partition)
+        lost = [line for line in removed if history.ends.get(line.end) == line.chain]
+        self.premise("P13")
+        if not lost or state is None:
+            return
+        for number in sorted({*state.isr, *state.elr}):
+            if self.judged(host, number):
+                self.violated("P13", f"{_at(copy)} is in {state} and cut its log to {cut}, below {history.true_hw}")
+        self.premise("P13 over-truncation")
+
+    def _grown(self, copy: Copy, replica: ReplicaView, history: History) -> None:
+        lines = copy.mirror.lines
+        before = lines[-len(copy.added) - 1] if len(lines) > len(copy.added) else None
+        expected = before.end if before is not None else copy.mirror.start
+        epoch = before.epoch if before is not None else -1
+        for line in copy.added:
+            self.premise("P14")
+            if line.base != expected or line.epoch < epoch:
+                what = f"{_at(copy)} has a batch at {line.base} in epoch {line.epoch}"
+                self.violated("P14", f"{what} after one that ends at {expected} in epoch {epoch}")
+            expected, epoch = line.end, line.epoch
+            self.premise("P2")
+            known = history.batches.setdefault((line.base, line.epoch), (line.end, line.chain))
+            if known != (line.end, line.chain):
+                invariant = "P1" if known[0] != line.end else "P2"
+                self.violated(invariant, f"{_at(copy)} has another log up to {line.end} in epoch {line.epoch}")
+        if epoch > replica.leader_epoch and not copy.fresh:
+            self.violated("P14", f"{_at(copy)} has a batch of epoch {epoch}, it is in epoch {replica.leader_epoch}")
+
+    def _epochs(self, copy: Copy, log: EpochLogView, *, whole: bool) -> None:
+        self.premise("P15")
+        entries = log.epochs.entries
+        if entries and entries[-1].start >= log.end:
+            if entries[-1].start > log.end:
+                self.violated("P15", f"{_at(copy)} ends at {log.end}, its epoch cache with {entries[-1]}")
+            entries = entries[:-1]  # an epoch that has begun and has no record yet
+        if whole:
+            expected: list[EpochEntry] = []
+            for line in copy.mirror.lines:
+                if not expected or line.epoch != expected[-1].epoch:
+                    expected.append(EpochEntry(line.epoch, line.base))
+            if expected != entries and log.start == 0:
+                self.violated("P15", f"{_at(copy)} has epochs {entries[-5:]}, its log says {expected[-5:]}")
+            return
+        for line in copy.added:
+            if log.epochs.epoch_at(line.base) != line.epoch:
+                found = log.epochs.epoch_at(line.base)
+                self.violated("P15", f"{_at(copy)}: the cache says epoch {found} at {line.base}, the log {line.epoch}")
+
+    def _committed(self, copy: Copy, history: History) -> None:
+        """Below this high watermark everything is committed: it must be what others have there."""
+        known, hw = copy.moved
+        lines = copy.mirror.lines
+        index = len(lines)
+        while index and lines[index - 1].end > (0 if copy.fresh else known):
+            index -= 1
+        for line in lines[index:]:
+            if line.end > hw:
+                break
+            self.premise("P3")
+            other = history.ends.get(line.end)
+            if other is not None and other != line.chain:
+                self.violated("P3", f"{_at(copy)} has other committed records up to {line.end} than others")
+            if other is None:
+                if line.end <= history.true_hw:
+                    self.violated("P3", f"{_at(copy)} has a committed batch end at {line.end}, where others have none")
+                if copy.leading is None:
+                    what = f"{_at(copy)} follows and has {hw} committed"
+                    self.violated("P3", f"{what}, but no leader has more than {history.true_hw}")
+                history.ends[line.end] = line.chain
+                history.committed[line.base] = line
+                history.order.append(line)
+        history.true_hw = max(history.true_hw, hw)
+
+
+def _at(copy: Copy) -> str:
+    return f"{copy.host} ({copy.partition.topic[:6]}-{copy.partition.index})"
