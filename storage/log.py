@@ -467,10 +467,11 @@ class Log(Reading):
         while len(self.segments) > 1 and self.segments[0].end <= min(self._retire_to, self.start):
             if not self._survives(self.segments[1]) or max(self._retired, self._start_written) > self.disk.synced:
                 break
+            base = self._bases[0]  # its snapshot stays, in case that the segment comes back
             freed += self.segments[0].size
             self._delete_segment(0)
             self._retired = self.disk.written
-            for taken in [taken for taken in self._snapshots if taken < self._bases[0]]:
+            for taken in [taken for taken in self._snapshots if taken < base]:
                 self._drop_snapshot(taken)
         return freed
 

@@ -237,7 +237,7 @@ def test_a_reset_log_begins_at_its_offset_also_after_a_restart() -> None:
 
 @pytest.mark.parametrize("durability", ["fsync", "os"])
 def test_old_segments_go_one_by_one_and_what_is_left_is_always_a_chain(durability: str) -> None:
-    for seed in range(30):
+    for seed in range(100):
         disk = MemoryDisk(Random(seed))
         settings = LogSettings(segment_bytes=300, index_interval=60, durability="os" if durability == "os" else "fsync")
         log = Log.open(disk, NAME, TOPIC_ID, settings, None)
