@@ -71,7 +71,6 @@ class _Reader:
         "index",
         "not_before",
         "partition",
-        "paused",
         "position",
         "start",
         "topic",
@@ -85,7 +84,6 @@ class _Reader:
         self.partition: Partition | None = None  # None: the topic is not known
         self.position: int | None = None  # None: not known yet where to begin
         self.flight: int | None = None  # the one request whose answer counts
-        self.paused = False
         self.failed = False
         self.hw = -1
         self.not_before = Millis(0)
@@ -115,6 +113,7 @@ class ConsumerActor(Actor):
         self._readers: dict[tuple[str, int], _Reader] = {}  # those that were served last come last
         self._topics: dict[str, Start] = {}  # read whole
         self._flights: dict[int, tuple[Address, dict[Partition, _Reader]]] = {}
+        self._paused: dict[tuple[str, int], None] = {}  # may be said before the partition is known
         self._buffered = 0
         self._next_id = 0
         self._closed = False
@@ -153,9 +152,10 @@ class ConsumerActor(Actor):
                 self._seek(topic, partition, start, generation, ctx)
             case Pause(partitions) | Resume(partitions):
                 for place in partitions:
-                    reader = self._readers.get(place)
-                    if reader is not None:
-                        reader.paused = isinstance(message, Pause)
+                    if isinstance(message, Pause):
+                        self._paused[place] = None
+                    else:
+                        self._paused.pop(place, None)
             case LookUp():
                 self._look_up(message, ctx)
             case PeerGone(node=node):
@@ -290,7 +290,9 @@ class ConsumerActor(Actor):
         settings = self.settings
         requests: dict[Address, tuple[list[ConsumePartition], dict[Partition, _Reader]]] = {}
         for reader in self._readers.values():
-            if reader.paused or reader.failed or reader.flight is not None or reader.not_before > ctx.now:
+            if reader.failed or reader.flight is not None or reader.not_before > ctx.now:
+                continue
+            if (reader.topic, reader.index) in self._paused:
                 continue
             if reader.position is None or reader.partition is None:
                 continue

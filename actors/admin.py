@@ -1,0 +1,225 @@
+"""The admin: topics are made and deleted by the active controller, pictures are taken at any broker.
+
+A request keeps its id for as long as it is repeated, and the cluster remembers ids, so that a lost answer costs a
+repetition and never a second topic. It goes to the active controller; one that is not says who is, or the others are
+tried in turn. A topic counts as made once the leadership digest shows a leader for each of its partitions:
+who was told "created" can produce at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from .client_commands import Close, DropTopic, Failure, Look, MakeTopic, Why
+from .errors import ErrorCode
+from .kernel import Actor, Address, Context, Message, Millis, Timer, address
+from .leadership import Leaderships, backoff_ms
+from .messages import (
+    AdminDone,
+    CreateTopic,
+    DeleteTopic,
+    Describe,
+    Described,
+    Leadership,
+    LeadershipUpdate,
+    PeerGone,
+    TopicId,
+)
+
+ANSWER_MS = 2_000  # wait so long for an answer before asking again: a creation waits for its commit
+AGAIN_MS = 100  # between two looks at a topic that has no leaders yet
+
+
+class AdminOutlet(Protocol):
+    """Where outcomes go: one per token. None of these calls may raise."""
+
+    def done(self, token: object, topic_id: TopicId) -> None:
+        """Created (and led), or deleted."""
+        ...
+
+    def described(self, token: object, picture: Described) -> None:
+        """What was asked for with `Look`."""
+        ...
+
+    def failed(self, token: object, failure: Failure) -> None:
+        """Not done, or nobody knows (`Why.UNKNOWN_OUTCOME`)."""
+        ...
+
+    def closed(self) -> None:
+        """Nothing more will be said."""
+        ...
+
+
+class AdminDue(Timer, frozen=True):
+    """A request is to be repeated, or its time is over."""
+
+    id: int
+
+
+class _Asked:
+    """A command that has no outcome."""
+
+    __slots__ = ("attempt", "command", "deadline", "made", "sent", "to")
+
+    def __init__(self, command: MakeTopic | DropTopic | Look, deadline: Millis) -> None:
+        self.command = command
+        self.deadline = deadline
+        self.attempt = 0
+        self.sent = False  # whether it ever went out
+        self.made: TopicId | None = None  # created, and waiting for leaders
+        self.to: Address | None = None  # who should be asked next, if somebody said so
+
+
+class AdminActor(Actor):
+    """One admin client."""
+
+    def __init__(self, bootstrap: Sequence[str], outlet: AdminOutlet) -> None:
+        self.leaderships = Leaderships(bootstrap)
+        self._outlet = outlet
+        self._asked: dict[int, _Asked] = {}
+        self._next_id = 0
+
+    def on_start(self, ctx: Context) -> None:
+        self._next_id = ctx.random.getrandbits(40)
+        self.leaderships.start(ctx)
+
+    def on_message(self, sender: Address, message: Message, ctx: Context) -> None:
+        match message:
+            case MakeTopic() | DropTopic() | Look():
+                self._next_id += 1
+                self._asked[self._next_id] = _Asked(message, Millis(ctx.now + message.timeout_ms))
+                self._ask(self._next_id, ctx)
+            case AdminDone():
+                self._on_done(message, ctx)
+            case Described(id, error):
+                asked = self._asked.get(id)
+                if asked is not None and error is ErrorCode.NONE:
+                    self._over(id, ctx)
+                    self._outlet.described(asked.command.token, message)
+            case Leadership() | LeadershipUpdate():
+                self.leaderships.on_message(message, ctx)
+                self._look_for_leaders(ctx)
+                if isinstance(message, Leadership):
+                    self._ask_those_who_wait(ctx)
+            case PeerGone():
+                self.leaderships.refresh(ctx)
+            case Close():
+                for request_id in [*self._asked]:
+                    self._fail(request_id, Failure(Why.CLOSED, "the admin client was closed"), ctx)
+                self._outlet.closed()
+
+    def on_timer(self, timer: Timer, ctx: Context) -> None:
+        if self.leaderships.on_timer(timer, ctx):
+            return
+        if isinstance(timer, AdminDue) and timer.id in self._asked:
+            self._ask(timer.id, ctx)
+
+    # --- Asking ---
+
+    def _ask(self, request_id: int, ctx: Context) -> None:
+        asked = self._asked[request_id]
+        if ctx.now >= asked.deadline:
+            self._fail(request_id, self._too_late(asked), ctx)
+            return
+        if asked.made is not None:
+            self.leaderships.refresh(ctx)
+            self._again(request_id, AGAIN_MS, ctx)
+            return
+        command = asked.command
+        if isinstance(command, Look):
+            asked.sent = True
+            ctx.send(self.leaderships.any_broker(), Describe(request_id, command.names))
+            # Brokers answer at once: one that is silent for so long is gone.
+            self._again(request_id, backoff_ms(asked.attempt + 3, ctx), ctx)
+            asked.attempt += 1
+            return
+        to = asked.to or self.leaderships.any_controller(asked.attempt)
+        asked.to = None
+        if to is None:
+            self.leaderships.refresh(ctx)
+            self._again(request_id, backoff_ms(asked.attempt, ctx), ctx)
+            return
+        asked.attempt += 1
+        asked.sent = True
+        request: CreateTopic | DeleteTopic
+        if isinstance(command, MakeTopic):
+            configs = command.configs or {}
+            name, partitions, replication = command.name, command.partitions, command.replication
+            request = CreateTopic(request_id, ctx.incarnation, name, partitions, replication, configs)
+        else:
+            request = DeleteTopic(request_id, ctx.incarnation, command.name)
+        ctx.send(to, request)
+        self._again(request_id, ANSWER_MS, ctx)
+
+    def _again(self, request_id: int, delay_ms: int, ctx: Context) -> None:
+        left = max(0, self._asked[request_id].deadline - ctx.now)
+        ctx.set_timer(AdminDue(request_id), min(delay_ms, left))
+
+    def _ask_those_who_wait(self, ctx: Context) -> None:
+        """The first digest has told where the controllers are."""
+        for request_id in [*self._asked]:
+            if not self._asked[request_id].sent:
+                self._ask(request_id, ctx)
+
+    # --- Answers ---
+
+    def _on_done(self, message: AdminDone, ctx: Context) -> None:
+        asked = self._asked.get(message.id)
+        if asked is None or asked.made is not None or isinstance(asked.command, Look):
+            return
+        if message.error is ErrorCode.NONE:
+            if isinstance(asked.command, DropTopic):
+                self._over(message.id, ctx)
+                self._outlet.done(asked.command.token, message.topic_id)
+                return
+            asked.made = message.topic_id
+            self.leaderships.want(asked.command.name, ctx)
+            self._again(message.id, AGAIN_MS, ctx)
+            self._look_for_leaders(ctx)
+        elif message.error is ErrorCode.NOT_CONTROLLER:
+            endpoint = self.leaderships.controllers.get(message.leader)
+            asked.to = None if endpoint is None else address(endpoint, "controller")
+            self.leaderships.refresh(ctx)
+            self._again(message.id, backoff_ms(asked.attempt, ctx) if endpoint is None else 0, ctx)
+        elif message.error.retriable and message.error is not ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
+            self._again(message.id, backoff_ms(asked.attempt, ctx), ctx)
+        else:
+            sentence = message.reason or f"{asked.command.name}: {message.error.name}"
+            why = Why.UNKNOWN_TOPIC if message.error is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION else Why.REFUSED
+            self._fail(message.id, Failure(why, sentence, message.error), ctx)
+
+    def _look_for_leaders(self, ctx: Context) -> None:
+        for request_id, asked in [*self._asked.items()]:
+            command = asked.command
+            if asked.made is None or not isinstance(command, MakeTopic) or not self.leaderships.led(command.name):
+                continue
+            if self.leaderships.topics[command.name].id == asked.made:
+                self._over(request_id, ctx)
+                self._outlet.done(command.token, asked.made)
+
+    # --- Outcomes ---
+
+    def _over(self, request_id: int, ctx: Context) -> None:
+        asked = self._asked.pop(request_id)
+        ctx.cancel_timer(AdminDue(request_id))
+        if isinstance(asked.command, MakeTopic):
+            self.leaderships.unwant(asked.command.name)
+
+    def _fail(self, request_id: int, failure: Failure, ctx: Context) -> None:
+        token = self._asked[request_id].command.token
+        self._over(request_id, ctx)
+        self._outlet.failed(token, failure)
+
+    def _too_late(self, asked: _Asked) -> Failure:
+        if not self.leaderships.answered:
+            places = ", ".join(self.leaderships.bootstrap)
+            return Failure(Why.NO_BROKERS, f"nobody answers at {places}: is the cluster up?")
+        command = asked.command
+        if isinstance(command, Look) or not asked.sent:
+            return Failure(Why.TIMED_OUT, "the cluster did not answer in time: ask again")
+        if asked.made is not None:
+            sentence = f"{command.name} was created, but not every partition has a leader yet: are enough brokers up?"
+            return Failure(Why.TIMED_OUT, sentence)
+        sentence = f"no controller answered in time: whether {command.name} was changed is not known; list the topics"
+        return Failure(Why.UNKNOWN_OUTCOME, sentence)

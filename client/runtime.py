@@ -1,0 +1,112 @@
+"""Where an actor of an application runs: the narrow port between blocking calls and the I/O thread.
+
+A runtime owns one node with one actor, and whatever turns it: a thread with sockets, or a world in the same process.
+The outer classes know nothing else of it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from ..actors.kernel import Actor, Message
+from .errors import BarnabasError, Closed, ForkedClient
+
+
+class Runtime(Protocol):
+    """Runs one actor. The actor's outlet is called on whatever thread turns it, never concurrently."""
+
+    def start(self, make: Callable[[], Actor]) -> None:
+        """Make the actor, and begin to turn it. Called once."""
+        ...
+
+    def tell(self, message: Message) -> None:
+        """Hand a command to the actor and wake its loop. From any thread; in order; never blocks for long."""
+        ...
+
+    def close(self) -> None:
+        """Stop turning: no outlet is called after this returns. A second call does nothing."""
+        ...
+
+
+_open: Callable[[], Runtime] | None = None
+
+
+def register(make: Callable[[], Runtime]) -> None:
+    """Say how to make the runtime of a client that is not given one (the layer with the sockets does)."""
+    global _open  # noqa: PLW0603
+    _open = make
+
+
+def new_runtime() -> Runtime:
+    """A runtime for one client."""
+    if _open is None:
+        raise BarnabasError("no runtime is registered: pass runtime=..., or import the package barnabas.client")
+    return _open()
+
+
+def endpoints(bootstrap: str | Sequence[str]) -> list[str]:
+    """`"host:port,host:port"`, or a sequence of these, as ZeroMQ endpoints."""
+    given = bootstrap.split(",") if isinstance(bootstrap, str) else list(bootstrap)
+    places = [place.strip() for place in given if place.strip()]
+    if not places:
+        raise ValueError("bootstrap names no broker: expected 'host:port', or several with commas between")
+    return [place if "://" in place else f"tcp://{place}" for place in places]
+
+
+def as_bytes(what: str, value: bytes | str | None) -> bytes | None:
+    """Bytes as they are, text as UTF-8."""
+    if value is None or isinstance(value, bytes):
+        return value
+    if isinstance(value, str):
+        return value.encode()
+    raise TypeError(f"a {what} is bytes, str (sent as UTF-8) or None, not {type(value).__name__}")
+
+
+class Guard:
+    """What every client checks before it does anything: that it is open, and in the process that made it."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._pid = os.getpid()
+        self.closed = False
+
+    def check(self) -> None:
+        """Raise `ForkedClient` or `Closed`."""
+        if os.getpid() != self._pid:
+            raise ForkedClient(f"this {self._what} was made before a fork: make a new one in the child process")
+        if self.closed:
+            raise Closed(f"this {self._what} is closed")
+
+    @property
+    def forked(self) -> bool:
+        """Whether this is a child of the process that made the client."""
+        return os.getpid() != self._pid
+
+
+class Reply:
+    """One answer that a thread waits for."""
+
+    def __init__(self) -> None:
+        self._ready = threading.Event()
+        self._value: object = None
+        self._error: BarnabasError | None = None
+
+    def set(self, value: object = None, error: BarnabasError | None = None) -> None:
+        """The answer is here. Only the first one counts."""
+        if not self._ready.is_set():
+            self._value, self._error = value, error
+            self._ready.set()
+
+    def wait(self, timeout: float | None) -> bool:
+        """Whether it came in time."""
+        return self._ready.wait(timeout)
+
+    def result(self) -> object:
+        """The answer, which must have come."""
+        assert self._ready.is_set(), "wait first"
+        if self._error is not None:
+            raise self._error
+        return self._value
