@@ -107,8 +107,8 @@ class LeadersChecker(Checker):
             if asked < copy.moved[1] or progress is None or progress.end < copy.moved[1]:
                 self.violated(
                     "P17",
-                    f"{copy.host} moved the high watermark of {_name(copy)} to {copy.moved[1]} in epoch {leading.epoch},"
-                    f" but {member} asked only for {asked} in it",
+                    f"{copy.host} moved the high watermark of {_name(copy)} to {copy.moved[1]} in epoch"
+                    f" {leading.epoch}, but {member} asked only for {asked} in it",
                 )
 
     # --- Candidates ---
