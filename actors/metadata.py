@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from ..storage.disk import Reader
 from .kernel import Incarnation
-from .messages import BrokerId, Partition, TopicId
+from .messages import Partition, TopicId
 from .metadata_records import (
     LEVEL,
     BrokerFenced,
@@ -153,7 +153,7 @@ class MetadataImage:
             retired = (*earlier.retired, earlier.incarnation)[-RETIRED:]
             self._expect(record.incarnation not in retired, f"b{record.broker} was {record.incarnation} before")
         self.brokers[record.broker] = BrokerState(
-            id=BrokerId(record.broker),
+            id=record.broker,
             incarnation=record.incarnation,
             directory_id=record.directory_id,
             endpoint=record.endpoint,

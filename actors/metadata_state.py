@@ -5,13 +5,13 @@ from __future__ import annotations
 import msgspec
 
 from .kernel import Incarnation
-from .messages import BrokerId, Partition, TopicId
+from .messages import Partition, TopicId
 
 
 class BrokerState(msgspec.Struct, frozen=True, array_like=True):
     """A registered broker. `epoch` is the offset of its registration; `retired` its earlier lives, the newest last."""
 
-    id: BrokerId
+    id: int
     incarnation: Incarnation
     directory_id: str
     endpoint: str
