@@ -1,0 +1,236 @@
+"""The blocking producer, consumer and admin, over a fake cluster in real time."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from client_runtime import WorldRuntime
+from client_world import ClientWorld
+
+from barnabas.client import Admin, Consumer, Producer
+from barnabas.client.errors import (
+    BufferFull,
+    Closed,
+    ForkedClient,
+    NoBrokers,
+    OffsetOutOfRange,
+    OperationTimeout,
+    RecordTooLarge,
+    TopicExists,
+    UnknownTopic,
+)
+
+BOOTSTRAP = "inproc://unused"
+
+
+@pytest.fixture
+def world() -> ClientWorld:
+    world = ClientWorld()
+    world.create("t", 2)
+    return world
+
+
+def producer_in(world: ClientWorld, **options: object) -> Producer:
+    return Producer(["x://b1", "x://b2"], runtime=WorldRuntime(world), **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def plain_endpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fake cluster's brokers are called b1, b2 and b3."""
+    for module in ("producer", "consumer", "admin"):
+        monkeypatch.setattr(f"barnabas.client.{module}.endpoints", lambda given: ["b1", "b2", "b3"])
+
+
+def test_a_record_has_a_place(world: ClientWorld) -> None:
+    with producer_in(world) as producer:
+        place = producer.send("t", "text", key="k", headers={"h": b"1"}, partition=1).result(5)
+    assert place[:3] == ("t", 1, 0)
+    assert place.timestamp > 0
+    (record,) = world.topics["t"].records(1)
+    assert (record.key, record.value, record.headers) == (b"k", b"text", (("h", b"1"),))
+
+
+def test_many_records_wake_the_loop_a_few_times_and_keep_their_order(world: ClientWorld) -> None:
+    with producer_in(world, linger_ms=1) as producer:
+        futures = producer.send_many("t", ((b"k", b"%d" % i) for i in range(2_000)))
+        producer.flush(10)
+        assert [future.result(0).offset for future in futures] == [*range(2_000)]
+        assert producer._runtime.wakes < 500  # type: ignore[attr-defined]
+
+
+def test_order_holds_between_records_with_and_without_a_partition(world: ClientWorld) -> None:
+    with producer_in(world, linger_ms=1) as producer:
+        first = producer.send("t", b"0", key=b"k").result(5)
+        for i in range(1, 100):
+            producer.send("t", b"%d" % i, key=b"k", partition=first.partition if i % 3 else None)
+    assert world.topics["t"].values(first.partition) == [b"%d" % i for i in range(100)]
+
+
+def test_send_blocks_while_the_buffer_is_full_and_then_says_so(world: ClientWorld) -> None:
+    world.lead("t", 0, -1, tell=False)
+    producer = producer_in(world, buffer_bytes=1_000, max_block_ms=50)
+    producer.send("t", b"x" * 800, partition=0)
+    with pytest.raises(BufferFull, match="is the cluster reachable"):
+        producer.send("t", b"x" * 800, partition=0)
+    producer.close(0.1)
+    with pytest.raises(Closed):
+        producer.send("t", b"x")
+
+
+def test_errors_have_types(world: ClientWorld) -> None:
+    with producer_in(world, topic_timeout_ms=100) as producer:
+        with pytest.raises(RecordTooLarge):
+            producer.send("t", b"x" * (1 << 20)).result(5)
+        with pytest.raises(UnknownTopic, match="no topic nope"):
+            producer.send("nope", b"x").result(5)
+        with pytest.raises(UnknownTopic, match="no partition 9"):
+            producer.send("t", b"x", partition=9).result(5)
+        with pytest.raises(TypeError, match="not int"):
+            producer.send("t", 7)  # type: ignore[arg-type]
+
+
+def test_nobody_answers(world: ClientWorld) -> None:
+    world.down = {"b1", "b2", "b3"}
+    with producer_in(world, topic_timeout_ms=100) as producer, pytest.raises(NoBrokers, match="nobody answers at b1"):
+        producer.send("t", b"x").result(5)
+
+
+def test_a_callback_is_told_before_and_after(world: ClientWorld) -> None:
+    seen: list[int] = []
+    with producer_in(world) as producer:
+        future = producer.send("t", b"x", partition=0)
+        future.add_done_callback(lambda done: seen.append(done.result(0).offset))
+        future.result(5)
+        future.add_done_callback(lambda done: seen.append(done.result(0).offset))
+        producer.flush(5)
+    assert seen == [0, 0]
+
+
+def test_a_future_that_waits_too_long_says_so(world: ClientWorld) -> None:
+    world.down = {"b1", "b2", "b3"}
+    producer = producer_in(world)
+    with pytest.raises(OperationTimeout):
+        producer.send("t", b"x").result(0.01)
+    producer.close(0)
+
+
+def test_a_child_process_cannot_use_its_parents_client(world: ClientWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    producer = producer_in(world)
+    me = os.getpid()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: me + 1)
+        with pytest.raises(ForkedClient, match="make a new one"):
+            producer.send("t", b"x")
+        producer.close()
+    producer.close(0)
+
+
+def consumer_in(world: ClientWorld, *args: object, **options: object) -> Consumer:
+    return Consumer("x", *args, runtime=WorldRuntime(world), **options)  # type: ignore[arg-type]
+
+
+def drain(consumer: Consumer, count: int) -> list[bytes | None]:
+    values: list[bytes | None] = []
+    for record in consumer:
+        values.append(record.value)
+        if len(values) == count:
+            break
+    return values
+
+
+def test_a_consumer_reads_a_topic_from_the_beginning(world: ClientWorld) -> None:
+    world.append("t", [b"0", b"1", b"2"])
+    world.append("t", [b"3"], 1)
+    with consumer_in(world, "t") as consumer:
+        assert sorted(filter(None, drain(consumer, 4))) == [b"0", b"1", b"2", b"3"]
+        assert consumer.position("t", 0) == 3
+        assert consumer.lag("t", 0) == 0
+        assert consumer.end_offsets([("t", 0), ("t", 1)]) == {("t", 0): 3, ("t", 1): 1}
+        assert consumer.beginning_offsets([("t", 0)]) == {("t", 0): 0}
+
+
+def test_poll_takes_no_more_than_it_is_asked_for(world: ClientWorld) -> None:
+    world.append("t", [b"0", b"1", b"2"])
+    with consumer_in(world, assignments=[("t", 0)], start=1) as consumer:
+        assert [record.value for record in consumer.poll(5, 1)] == [b"1"]
+        assert consumer.position("t", 0) == 2
+        assert consumer.lag("t", 0) == 1
+        assert [record.value for record in consumer.poll(5, 1)] == [b"2"]
+        assert consumer.poll(0.02) == []
+
+
+def test_latest_begins_with_what_comes(world: ClientWorld) -> None:
+    world.append("t", [b"0"])
+    with consumer_in(world, assignments=[("t", 0)], start="latest") as consumer:
+        assert consumer.position("t", 0) == 1
+        world.append("t", [b"1"])
+        assert drain(consumer, 1) == [b"1"]
+
+
+def test_seek_drops_what_was_fetched_before(world: ClientWorld) -> None:
+    world.append("t", [b"0", b"1", b"2"])
+    with consumer_in(world, assignments=[("t", 0)]) as consumer:
+        assert len(consumer.poll(5, 2)) == 2
+        consumer.seek("t", 0, 1)
+        assert drain(consumer, 2) == [b"1", b"2"]
+        consumer.seek("t", 0, "earliest")
+        assert drain(consumer, 3) == [b"0", b"1", b"2"]
+
+
+def test_a_paused_partition_gives_nothing_until_it_is_resumed(world: ClientWorld) -> None:
+    world.append("t", [b"0", b"1"])
+    with consumer_in(world, assignments=[("t", 0)]) as consumer:
+        assert [record.value for record in consumer.poll(5, 1)] == [b"0"]
+        consumer.pause(("t", 0))
+        assert consumer.poll(0.1) == []
+        consumer.resume(("t", 0))
+        assert drain(consumer, 1) == [b"1"]
+
+
+def test_a_position_that_is_gone_is_an_error_or_is_reset(world: ClientWorld) -> None:
+    world.append("t", [b"0"])
+    with consumer_in(world, assignments=[("t", 0)], start=7) as consumer:
+        with pytest.raises(OffsetOutOfRange, match="seek, or choose reset"):
+            consumer.poll(5)
+        consumer.seek("t", 0, 0)
+        assert drain(consumer, 1) == [b"0"]
+
+
+def test_a_position_that_is_gone_is_reset_if_asked_for() -> None:
+    other = ClientWorld()
+    other.create("t")
+    other.append("t", [b"0"])
+    with consumer_in(other, assignments=[("t", 0)], start=7, reset="earliest") as consumer:
+        assert drain(consumer, 1) == [b"0"]
+
+
+def test_an_unknown_topic_is_an_error(world: ClientWorld) -> None:
+    with consumer_in(world, "nope", topic_timeout_ms=50) as consumer, pytest.raises(UnknownTopic):
+        consumer.poll(5)
+
+
+def test_an_admin_creates_and_deletes_topics(world: ClientWorld) -> None:
+    world.controller = 2
+    with Admin("x", runtime=WorldRuntime(world)) as admin:
+        made = admin.create_topic("new", partitions=3, timeout=5)
+        assert world.topics["new"].id == made
+        with pytest.raises(TopicExists):
+            admin.create_topic("new", timeout=5)
+        admin.delete_topic("new", timeout=5)
+        with pytest.raises(UnknownTopic):
+            admin.delete_topic("new", timeout=5)
+        assert admin.describe_cluster(timeout=5).cluster_id == "c"
+
+
+def test_an_admin_loses_answers_and_still_creates_one_topic() -> None:
+    lossy = ClientWorld(seed=3, loss=0.4, double=0.3)
+    with Admin("x", runtime=WorldRuntime(lossy)) as admin:
+        made = admin.create_topic("new", partitions=1, timeout=20)
+    assert lossy.topics["new"].id == made
+
+
+def test_an_admin_says_that_nobody_answers(world: ClientWorld) -> None:
+    world.down = {"b1", "b2", "b3"}
+    with Admin("x", runtime=WorldRuntime(world)) as admin, pytest.raises(NoBrokers):
+        admin.create_topic("new", timeout=0.1)
