@@ -24,27 +24,23 @@ from ..storage.checkpoint import (
     write_clean_shutdown,
 )
 from ..storage.disk import Generation
-from ..storage.log import CorruptLog
-from ..storage.records import InvalidBatch
-from . import events
+from . import broker_events as events
+from .ahead import Ahead, AheadTimer, Request
 from .bugs import bug
-from .copying import Copying
 from .errors import ErrorCode
-from .fetch_sessions import FetchSessions, HighWatermarkTimer, SessionTimer
-from .fetcher import Fetcher, FetcherTimer
+from .fetch_sessions import HighWatermarkTimer, SessionTimer
+from .fetcher import FetcherTimer
+from .fetchers import Fetchers
+from .followers import Followers
 from .isr_proposals import IsrProposals, ProposalTimer
-from .kernel import Actor, Address, Context, JobDone, Message, Millis, Payload, Timer, address
-from .leading import Diverging
+from .kernel import Actor, Address, Context, JobDone, Message, Timer, address
 from .membership import HeartbeatTimer, Membership, RegisterTimer
 from .messages import (
-    METADATA,
     Consume,
     Describe,
     Fetch,
     Fetched,
-    FetchedPartition,
     FetchLeadership,
-    FetchPartition,
     FindOffsets,
     GiveProducerId,
     HeartbeatReply,
@@ -62,7 +58,7 @@ from .messages import (
 from .metadata import MetadataImage
 from .metadata_follower import MetadataFollower
 from .metadata_service import describe, leadership
-from .producer_ids import ProducerIds, ProducerIdTimer
+from .producer_id_pool import ProducerIdPool, ProducerIdTimer
 from .reads import Reads, ReadTimer
 from .replica import PartitionLeading, Replica
 from .replicas import Replicas
@@ -76,7 +72,7 @@ class BrokerConfig(msgspec.Struct, frozen=True):
     cluster_id: str
     directory_id: str
     controllers: dict[int, str]
-    broadcasts: dict[int, str] = {}
+    broadcasts: tuple[str, ...] = ()  # endpoints of the controllers' PUB sockets
     rack: str = ""
     boot_id: str = ""  # of the machine: equal to the last life's means that the page cache survived
     heartbeat_ms: int = 250
@@ -100,20 +96,11 @@ class StopTimer(Timer, frozen=True):
     """Controlled shutdown takes too long."""
 
 
-class AheadTimer(Timer, frozen=True):
-    """A request that was ahead of this broker's metadata has waited long enough."""
-
-    number: int
-
-
 class Stop(Message, frozen=True):
     """Local: hand over leadership, then end (SIGTERM)."""
 
 
 HOUSEKEEPING_MS = 1000
-AHEAD_WAIT_MS = 100
-MAX_AHEAD = 1000
-"""Requests parked because they know a newer leader epoch; one more is answered UNKNOWN_LEADER_EPOCH at once."""
 
 
 class Broker(Actor):
@@ -133,16 +120,21 @@ class Broker(Actor):
         )
         self.metadata = MetadataFollower(config.cluster_id, config.controllers)
         self.logs = Replicas()
-        self.sessions: FetchSessions
-        self.fetchers: dict[int, Fetcher] = {}
         self.proposals = IsrProposals(config.id, config.controllers)
-        self.producer_ids = ProducerIds(config.id, config.controllers)
-        self.reads: Reads
-        self.writes: Writes
-        self._fetch_id = 0
+        self.followers = Followers(self.logs.open, lambda: self.image, self.proposals, self._advance, self._damaged)
+        self.fetchers = Fetchers(
+            config.id,
+            config.directory_id,
+            self.logs.open,
+            lambda: self.image,
+            config.fetch_wait_ms,
+            config.fetch_retry_ms,
+        )
+        self.producer_ids = ProducerIdPool(config.id, config.controllers)
+        self.reads = Reads(self._find, self._damaged)
+        self.writes = Writes(self._find, self._appended)
         self._unsynced: dict[Partition, None] = {}
-        self._ahead: dict[int, tuple[Address, Message]] = {}
-        self._ahead_number = 0
+        self._ahead = Ahead()
         self._clean_epoch = -1
         self._same_boot = False
         self._serving = False  # metadata is applied past the own registration
@@ -176,27 +168,25 @@ class Broker(Actor):
         boot = _read_boot(ctx)
         self._same_boot = self._same_boot or (bool(self.config.boot_id) and boot == self.config.boot_id)
         ctx.disk.replace(BOOT_PATH, self.config.boot_id.encode())
-        self.sessions = FetchSessions(partial(self._answer_fetch, ctx))
-        self.reads = Reads(partial(self._find, ctx), partial(self._damaged, ctx))
-        self.writes = Writes(partial(self._find, ctx), self._appended)
         self.logs.recover(clean=marker is not None, ctx=ctx)
         self.metadata.start(ctx)
         self._maybe_register(ctx)
 
     def on_message(self, sender: Address, message: Message, ctx: Context) -> None:
         match message:
-            case Produce():
-                if not self._park_if_ahead(sender, message, ctx):
-                    self.writes.produce(sender, message, ctx)
+            case Produce() | Consume() | FindOffsets():
+                if self._ahead.park(sender, message, self.image, ctx):
+                    self.metadata.refresh(ctx)
+                else:
+                    self._serve(sender, message, ctx)
             case Fetch():
-                self._on_fetch(sender, message, ctx)
+                self.followers.on_fetch(sender, message, ctx)
+                self._propose(ctx)
             case Fetched():
-                self._on_fetched(sender, message, ctx)
+                self._unsynced.update(dict.fromkeys(self.fetchers.answered(sender, message, self.broker_epoch, ctx)))
             case Synced():
-                self._on_synced_message(message, ctx)
-            case Consume():
-                if not self._park_if_ahead(sender, message, ctx):
-                    self.reads.consume(sender, message, ctx)
+                self.followers.on_synced(message, ctx)
+                self._propose(ctx)
             case MetadataUpdate():
                 self._adopt(self.metadata.on_update(message, ctx), ctx)
             case MetadataRange():
@@ -211,12 +201,11 @@ class Broker(Actor):
             case Registered():
                 if self.membership.on_registered(message, ctx):
                     self._adopt(True, ctx)
-            case FindOffsets():
-                if not self._park_if_ahead(sender, message, ctx):
-                    self.reads.find_offsets(sender, message, ctx)
             case FetchLeadership():
-                active, broadcasts = self.membership.active, self.config.broadcasts
-                ctx.send(sender, leadership(self.image, message, self.config, active, broadcasts))
+                config = self.config
+                ctx.send(
+                    sender, leadership(self.image, message, config.cluster_id, config.controllers, config.broadcasts)
+                )
             case Describe():
                 ctx.send(sender, describe(self.image, message, self.config.cluster_id))
             case GiveProducerId():
@@ -231,14 +220,11 @@ class Broker(Actor):
     def on_timer(self, timer: Timer, ctx: Context) -> None:
         match timer:
             case FetcherTimer():
-                fetcher = self.fetchers.get(timer.leader)
-                if fetcher is not None:
-                    fetcher.on_timer(ctx)
-                    self._poll(fetcher, ctx)
+                self.fetchers.on_timer(timer.leader, self.broker_epoch, ctx)
             case SessionTimer():
-                self.sessions.on_timer(timer.replica, ctx)
+                self.followers.sessions.on_timer(timer.replica, ctx)
             case HighWatermarkTimer():
-                self.sessions.on_hw_timer(ctx)
+                self.followers.sessions.on_hw_timer(ctx)
             case ReadTimer():
                 self.reads.on_timer(timer.number, ctx)
             case AckTimer():
@@ -254,7 +240,7 @@ class Broker(Actor):
             case HousekeepingTimer():
                 self._housekeeping(ctx)
             case AheadTimer():
-                self._let_go(timer.number, ctx)
+                self._serve_waiting(timer.number, ctx)
             case StrangersTimer():
                 self.logs.remove_strangers(self.image, ctx)
             case StopTimer():
@@ -275,7 +261,8 @@ class Broker(Actor):
                 continue
             cut = replica.copying is not None and replica.copying.synced(generation)
             changed = replica.log.synced(generation) or cut
-            if replica.log.durable_end >= replica.log.end and not self._cutting(replica):
+            cutting = replica.copying is not None and replica.copying.cutting is not None
+            if replica.log.durable_end >= replica.log.end and not cutting:
                 del self._unsynced[partition]
             if not changed:
                 continue
@@ -283,11 +270,7 @@ class Broker(Actor):
                 self._advance(replica, ctx)
             elif replica.copying is not None:
                 moved.setdefault(replica.leader, []).append(partition)
-        for leader in sorted(moved):
-            fetcher = self.fetchers.get(leader)
-            if fetcher is not None:
-                fetcher.tell_synced(self._broker_at(leader), self.broker_epoch, moved[leader], ctx)
-                self._poll(fetcher, ctx)
+        self.fetchers.synced(moved, self.broker_epoch, ctx)
         if self._stopped_at is not None and generation >= self._stopped_at:
             ctx.stop("controlled shutdown is complete")
 
@@ -342,14 +325,9 @@ class Broker(Actor):
             partitions = sorted({*self.image.partitions, *self.replicas})
         for partition in partitions:
             self._reconcile(partition, ctx)
-        for fetcher in list(self.fetchers.values()):
-            if not fetcher.copies:
-                del self.fetchers[fetcher.leader]
-                continue
-            self._poll(fetcher, ctx)
-        self.proposals.poll(self.membership.active, self.broker_epoch, ctx)
-        for number in list(self._ahead):
-            self._let_go(number, ctx)
+        self.fetchers.poll(self.broker_epoch, ctx)
+        self._propose(ctx)
+        self._serve_waiting(None, ctx)
 
     def _reconcile(self, partition: Partition, ctx: Context) -> None:
         state = self.image.partitions.get(partition)
@@ -358,7 +336,7 @@ class Broker(Actor):
             if replica is not None:
                 self._leave_role(replica, ctx)
                 self.logs.delete(partition, ctx)
-                self.sessions.appended(partition, ctx)
+                self.followers.sessions.appended(partition, ctx)
                 self.reads.committed(partition, ctx)
             return
         replica = self.logs.ensure(state, self.image, ctx)
@@ -390,10 +368,10 @@ class Broker(Actor):
             copying = replica.follow(state, partial(self._lower, replica, ctx))
             if copying.cutting is not None:
                 self._unsynced[partition] = None
-            self._fetcher(state.leader).add(copying)
+            self.fetchers.follow(state.leader, copying)
         else:
             replica.wait(state)
-        self.sessions.appended(partition, ctx)
+        self.followers.sessions.appended(partition, ctx)
         self.reads.committed(partition, ctx)
 
     def _commit_isr(self, replica: Replica, ctx: Context) -> None:
@@ -422,13 +400,11 @@ class Broker(Actor):
             leader, epoch = (-1, -1) if state is None else (state.leader, state.leader_epoch)
             self.writes.acks.refuse(partition, ErrorCode.NOT_LEADER_OR_FOLLOWER, ctx, leader, epoch)
         elif replica.copying is not None:
-            fetcher = self.fetchers.get(replica.leader)
-            if fetcher is not None:
-                fetcher.remove(partition)
+            self.fetchers.leave(replica.leader, partition)
 
     # --- Serving ---
 
-    def _find(self, ctx: Context, partition: Partition, leader_epoch: int) -> Replica | ErrorCode:
+    def _find(self, partition: Partition, leader_epoch: int, ctx: Context) -> Replica | ErrorCode:
         """The replica that may serve a request as leader now, or why not (D1, D4)."""
         replica = self.replicas.get(partition)
         if replica is None:
@@ -443,40 +419,24 @@ class Broker(Actor):
             return ErrorCode.NOT_LEADER_OR_FOLLOWER
         return replica
 
-    def _park_if_ahead(self, sender: Address, message: Produce | Consume | FindOffsets, ctx: Context) -> bool:
-        """Leadership is pushed to clients too: one that is ahead waits a moment for our metadata to arrive."""
-        if isinstance(message, Produce):
-            asked = [(batch.partition, batch.leader_epoch) for batch in message.batches]
-        elif isinstance(message, Consume):
-            asked = [(part.partition, part.leader_epoch) for part in message.partitions]
-        else:
-            asked = [(query.partition, query.leader_epoch) for query in message.queries]
-        for partition, epoch in asked:
-            state = self.image.partitions.get(partition)
-            if (state is None or epoch > state.leader_epoch) and epoch >= 0 and len(self._ahead) < MAX_AHEAD:
-                self._ahead_number += 1
-                self._ahead[self._ahead_number] = (sender, message)
-                ctx.set_timer(AheadTimer(self._ahead_number), AHEAD_WAIT_MS)
-                self.metadata.refresh(ctx)
-                return True
-        return False
+    def _serve(self, sender: Address, request: Request, ctx: Context) -> None:
+        match request:
+            case Produce():
+                self.writes.produce(sender, request, ctx)
+            case Consume():
+                self.reads.consume(sender, request, ctx)
+            case FindOffsets():
+                self.reads.find_offsets(sender, request, ctx)
 
-    def _let_go(self, number: int, ctx: Context) -> None:
-        parked = self._ahead.pop(number, None)
-        if parked is None:
-            return
-        ctx.cancel_timer(AheadTimer(number))
-        sender, message = parked
-        if isinstance(message, Produce):
-            self.writes.produce(sender, message, ctx)
-        elif isinstance(message, Consume):
-            self.reads.consume(sender, message, ctx)
-        elif isinstance(message, FindOffsets):
-            self.reads.find_offsets(sender, message, ctx)
+    def _serve_waiting(self, number: int | None, ctx: Context) -> None:
+        for sender, request in self._ahead.take(number, ctx):
+            self._serve(sender, request, ctx)
 
     def _appended(self, replica: Replica, ctx: Context) -> None:
         self._unsynced[replica.partition] = None
-        self.sessions.appended(replica.partition, ctx)
+        if replica.leading is not None:
+            replica.leading.grew(ctx.now)
+        self.followers.sessions.appended(replica.partition, ctx)
         self._advance(replica, ctx)
 
     def _advance(self, replica: Replica, ctx: Context) -> None:
@@ -487,97 +447,12 @@ class Broker(Actor):
         hw = leading.high_watermark(replica.hw)
         if hw > replica.hw:
             replica.hw = hw
-            self.sessions.hw_moved(replica.partition, ctx)
+            self.followers.sessions.hw_moved(replica.partition, ctx)
             self.reads.committed(replica.partition, ctx)
         if leading.enough and (self.membership.holds_lease(ctx.now) or bug("no-lease")):
             self.writes.acks.release(replica.partition, replica.hw, leading.epoch, replica.log.start, ctx)
 
-    # --- Replication: the leader's half ---
-
-    def _on_fetch(self, sender: Address, fetch: Fetch, ctx: Context) -> None:
-        follower = self.image.brokers.get(fetch.replica)
-        error = ErrorCode.NONE
-        if follower is None or fetch.broker_epoch > follower.epoch:
-            error = ErrorCode.UNKNOWN_LEADER_EPOCH  # it knows more of the cluster than we do
-        elif fetch.broker_epoch < follower.epoch:
-            error = ErrorCode.STALE_BROKER_EPOCH
-        if error is not ErrorCode.NONE and not bug("any-broker-epoch"):
-            ctx.send(sender, Fetched(fetch.id, error, 0, 0, []))
-            return
-        if self.sessions.request(sender, fetch, ctx) is None:
-            return
-        for wanted in fetch.wanted:
-            replica = self.replicas.get(wanted.partition)
-            leading = None if replica is None else replica.leading
-            if replica is None or leading is None:
-                continue
-            if wanted.leader_epoch != leading.epoch and not bug("fetch-without-epoch"):
-                continue
-            if leading.check(wanted) is None or bug("divergence-is-progress"):
-                leading.fetched(fetch.replica, fetch.broker_epoch, wanted, ctx.now)
-                self._advance(replica, ctx)
-                self._consider(replica, leading, fetch.replica, ctx)
-        for partition in self.sessions.listed(fetch.replica):
-            leading = self._leading(partition)
-            if leading is not None and fetch.replica in leading.followers:
-                leading.touch(fetch.replica, ctx.now)
-        self.sessions.park(fetch.replica, ctx)
-        self.proposals.poll(self.membership.active, self.broker_epoch, ctx)
-
-    def _answer_fetch(self, ctx: Context, wanted: FetchPartition, left: int) -> FetchedPartition | None:
-        """What to tell a follower of one partition: None if nothing is new to it."""
-        partition = wanted.partition
-        replica = self.replicas.get(partition)
-        error = ErrorCode.NONE
-        if replica is None or replica.damaged:
-            error = ErrorCode.NOT_LEADER_OR_FOLLOWER
-        elif wanted.leader_epoch < replica.leader_epoch:
-            error = ErrorCode.FENCED_LEADER_EPOCH
-        elif wanted.leader_epoch > replica.leader_epoch:
-            error = ErrorCode.UNKNOWN_LEADER_EPOCH
-        elif replica.leading is None:
-            error = ErrorCode.NOT_LEADER_OR_FOLLOWER
-        if replica is None or error is not ErrorCode.NONE:
-            return FetchedPartition(partition, error, -1 if replica is None else replica.leader_epoch, -1, -1)
-        leading, log = replica.leading, replica.log
-        assert leading is not None
-        verdict = leading.check(wanted)
-        if isinstance(verdict, ErrorCode):
-            return FetchedPartition(partition, verdict, leading.epoch, -1, log.start)
-        if isinstance(verdict, Diverging):
-            point = (verdict.epoch, verdict.end)
-            return FetchedPartition(partition, ErrorCode.NONE, leading.epoch, -1, log.start, diverging=point)
-        records = None
-        if log.end > wanted.offset and left > 0:
-            try:
-                records = Payload(log.read(wanted.offset, left, limit=log.end))
-            except CorruptLog as problem:
-                self._damaged(ctx, replica, str(problem))
-                return FetchedPartition(partition, ErrorCode.KAFKA_STORAGE_ERROR, leading.epoch, -1, -1)
-        if records is None and wanted.hw >= replica.hw:
-            return None
-        return FetchedPartition(partition, ErrorCode.NONE, leading.epoch, replica.hw, log.start, records=records)
-
-    def _on_synced_message(self, message: Synced, ctx: Context) -> None:
-        for part in message.partitions:
-            replica = self.replicas.get(part.partition)
-            leading = None if replica is None else replica.leading
-            if replica is None or leading is None or part.leader_epoch != leading.epoch:
-                continue
-            if leading.synced(message.replica, message.broker_epoch, part.durable, ctx.now):
-                self._advance(replica, ctx)
-                self._consider(replica, leading, message.replica, ctx)
-        self.proposals.poll(self.membership.active, self.broker_epoch, ctx)
-
-    def _consider(self, replica: Replica, leading: PartitionLeading, follower: int, ctx: Context) -> None:
-        change = leading.propose_join(follower, replica.hw, self._eligible)
-        if change is not None:
-            self.proposals.propose(change)
-
-    def _eligible(self, broker: int) -> int | None:
-        """The broker epoch of a broker that may be in sync, or None (KIP-841, KIP-903)."""
-        state = self.image.brokers.get(broker)
-        return None if state is None or not self.image.may_lead(broker) else state.epoch
+    # --- In-sync replicas ---
 
     def _on_altered(self, answer: PartitionsAltered, ctx: Context) -> None:
         if not self.proposals.answered(answer.id, ctx):
@@ -598,94 +473,21 @@ class Broker(Actor):
                     self._isr_changed(replica, leading, ctx)
             elif leading.proposal is not None and leading.proposal.partition_epoch >= result.partition_epoch:
                 leading.proposal = None
+        self._propose(ctx)
+
+    def _propose(self, ctx: Context) -> None:
         self.proposals.poll(self.membership.active, self.broker_epoch, ctx)
+
+    def _lower(self, replica: Replica, ctx: Context, offset: int) -> Generation | None:
+        return self.logs.lower(replica, offset, ctx.disk)
 
     def _leading(self, partition: Partition) -> PartitionLeading | None:
         replica = self.replicas.get(partition)
         return None if replica is None else replica.leading
 
-    # --- Replication: the follower's half ---
-
-    def _fetcher(self, leader: int) -> Fetcher:
-        fetcher = self.fetchers.get(leader)
-        if fetcher is None:
-            config = self.config
-            fetcher = Fetcher(self.me, config.directory_id, leader, config.fetch_wait_ms, config.fetch_retry_ms)
-            self.fetchers[leader] = fetcher
-        return fetcher
-
-    def _broker_at(self, broker: int) -> Address:
-        return address(self.image.brokers[broker].endpoint, "broker")
-
-    def _poll(self, fetcher: Fetcher, ctx: Context) -> None:
-        self._fetch_id += 1
-        fetcher.poll(self._broker_at(fetcher.leader), self.broker_epoch, self._fetch_id, ctx)
-
-    def _on_fetched(self, sender: Address, answer: Fetched, ctx: Context) -> None:
-        for fetcher in list(self.fetchers.values()):
-            if self._broker_at(fetcher.leader) != sender:
-                continue
-            for part in fetcher.answered(answer, ctx):
-                self._take(fetcher, part, ctx)
-            self._poll(fetcher, ctx)
-
-    def _take(self, fetcher: Fetcher, part: FetchedPartition, ctx: Context) -> None:
-        """One partition of an answer."""
-        replica = self.replicas.get(part.partition)
-        copying = None if replica is None else replica.copying
-        if replica is None or copying is None or copying.cutting is not None:
-            return
-        if part.leader_epoch != copying.epoch and not bug("answers-of-other-epochs"):
-            fetcher.dropped(part.partition, ctx, rest=True)
-            return
-        if part.error is ErrorCode.OFFSET_OUT_OF_RANGE:
-            copying.reset(part.log_start)
-            fetcher.dropped(part.partition, ctx, rest=False)
-        elif part.error is not ErrorCode.NONE:
-            fetcher.dropped(part.partition, ctx, rest=True)
-        elif part.diverging is not None:
-            if bug("hw-before-truncation"):
-                copying.hw = min(part.hw, copying.log.end)
-            copying.diverged(*part.diverging)
-            self._tell_truncation(replica, copying, ctx)
-            fetcher.dropped(part.partition, ctx, rest=False)
-        else:
-            try:
-                copying.take(part)
-            except InvalidBatch as error:
-                ctx.emit(
-                    events.BadRecords(
-                        broker=self.me,
-                        partition=self.image.name(part.partition),
-                        leader=fetcher.leader,
-                        cause=str(error),
-                    )
-                )
-                fetcher.dropped(part.partition, ctx, rest=True)
-                return
-            fetcher.change(part.partition)
-        self._unsynced[part.partition] = None
-
-    def _tell_truncation(self, replica: Replica, copying: Copying, ctx: Context) -> None:
-        if copying.truncated > 0:
-            ctx.emit(
-                events.Truncated(
-                    broker=self.me,
-                    partition=self.image.name(replica.partition),
-                    records=copying.truncated,
-                    cause=f"its log parts from that of broker {replica.leader}, the leader of epoch {copying.epoch}",
-                )
-            )
-
-    def _lower(self, replica: Replica, ctx: Context, offset: int) -> Generation | None:
-        return self.logs.lower(replica, offset, ctx.disk)
-
-    def _cutting(self, replica: Replica) -> bool:
-        return replica.copying is not None and replica.copying.cutting is not None
-
     # --- Damage ---
 
-    def _damaged(self, ctx: Context, replica: Replica, why: str) -> None:
+    def _damaged(self, replica: Replica, why: str, ctx: Context) -> None:
         """Bytes on disk are not what was written: serve nothing of this log any more, and say so (D19)."""
         if replica.damaged:
             return
@@ -727,10 +529,10 @@ class Broker(Actor):
             leading = replica.leading
             if leading is None:
                 continue
-            change = leading.propose_leave(ctx.now, self.config.replica_lag_ms, self._eligible)
+            change = leading.propose_leave(ctx.now, self.config.replica_lag_ms, self.followers.eligible)
             if change is not None:
                 self.proposals.propose(change)
-        self.proposals.poll(self.membership.active, self.broker_epoch, ctx)
+        self._propose(ctx)
 
 
 BOOT_PATH = "boot-id"
@@ -740,5 +542,3 @@ def _read_boot(ctx: Context) -> str:
     """The machine's boot id of the life before this one; empty if there was none."""
     size = ctx.disk.size(BOOT_PATH)
     return "" if size is None else ctx.disk.read(BOOT_PATH, 0, size).decode("ascii", "replace")
-
-

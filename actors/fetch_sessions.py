@@ -46,7 +46,7 @@ class Session:
         self.parked: tuple[Address, Fetch] | None = None
 
 
-Answerer = Callable[[FetchPartition, int], FetchedPartition | None]
+Answerer = Callable[[FetchPartition, int, Context], FetchedPartition | None]
 """What to say of one partition, with at most that many bytes; None if there is nothing to say."""
 
 
@@ -132,7 +132,7 @@ class FetchSessions:
         told = list(session.ready)
         for partition in told:
             wanted = session.wanted.get(partition)
-            part = None if wanted is None else self._answerer(wanted, left)
+            part = None if wanted is None else self._answerer(wanted, left, ctx)
             if part is not None:
                 parts.append(part)
                 left -= 0 if part.records is None else len(part.records)
@@ -146,12 +146,10 @@ class FetchSessions:
             return
         for partition in list(session.stale):
             wanted = session.wanted.get(partition)
-            part = None if wanted is None else self._answerer(msgspec.structs.replace(wanted, hw=-1), 0)
+            part = None if wanted is None else self._answerer(msgspec.structs.replace(wanted, hw=-1), 0, ctx)
             if part is not None:
                 parts.append(part)
         session.stale = {}
         session.parked = None
         ctx.cancel_timer(SessionTimer(replica))
         ctx.send(sender, Fetched(fetch.id, ErrorCode.NONE, session.id, fetch.sequence, parts))
-
-

@@ -32,7 +32,7 @@ class Progress(msgspec.Struct):
     broker_epoch: int = -1
     fetched_at: Millis = Millis(0)
     caught_up_at: Millis = Millis(0)  # when it last had everything that the leader had
-    last_end: int = -1  # the leader's end when this follower last fetched
+    last_end: int = -1  # the leader's end when this follower last listed the partition
     last_at: Millis = Millis(0)
 
 
@@ -51,6 +51,7 @@ class Leading:
         self.epoch = epoch
         self.start = log.end  # offset at which this leader epoch begins
         self.since = now
+        self._known_end = log.end
         self.followers: dict[int, Progress] = {}
         self.suspects: set[int] = set()  # followers whose disks have less than they once claimed
 
@@ -86,6 +87,16 @@ class Leading:
         progress.last_end, progress.last_at = self.log.end, now
         progress.fetched_at = now
         return progress
+
+    def grew(self, now: Millis) -> None:
+        """The leader has appended: whoever had everything before was caught up until now.
+
+        An incremental fetch does not list a partition in which nothing happens, so this is where idle time ends.
+        """
+        for progress in self.followers.values():
+            if self._position(progress) >= self._known_end:
+                progress.caught_up_at = now
+        self._known_end = self.log.end
 
     def synced(self, replica: int, broker_epoch: int, durable: int, now: Millis) -> bool:
         """Record that more of what a fetch has proven is durable. False if it says nothing new."""

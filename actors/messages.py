@@ -9,58 +9,22 @@ Nobody adopts a leader epoch or a broker epoch from a peer's message: only commi
 
 from __future__ import annotations
 
-from typing import NamedTuple, NewType
-
-import msgspec
-
+from .envelope import METADATA as METADATA
+from .envelope import PROTOCOL_VERSION as PROTOCOL_VERSION
+from .envelope import BrokerId as BrokerId
+from .envelope import Envelope as Envelope
+from .envelope import Part as Part
+from .envelope import Partition as Partition
+from .envelope import PeerGone as PeerGone
+from .envelope import Reborn as Reborn
+from .envelope import TopicId as TopicId
 from .errors import ErrorCode
 from .kernel import Incarnation, Message, Payload
-
-BrokerId = NewType("BrokerId", int)
-TopicId = NewType("TopicId", str)  # 22 characters, a UUID in base64url as Kafka prints it
-
-PROTOCOL_VERSION = 1
-
-
-class Partition(NamedTuple):
-    """One partition of one topic, by the topic's id: a re-created topic is another topic."""
-
-    topic: TopicId
-    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody needs
-
-
-METADATA = Partition(TopicId("AAAAAAAAAAAAAAAAAAAAAQ"), 0)  # Kafka's own id for __cluster_metadata
-
-
-class Part(msgspec.Struct, frozen=True, array_like=True):
-    """Base of what messages are made of."""
-
-
-class Envelope(msgspec.Struct, frozen=True, array_like=True):
-    """What surrounds each message on the wire.
-
-    `to_incarnation` is 0 while the sender does not know with which life of the addressee it speaks; one that is
-    meant for another life is dropped and answered with `Reborn`.
-    """
-
-    version: int
-    sender: str  # what the sender calls itself, "<endpoint>/<actor>": for traces only, never to reply to
-    incarnation: Incarnation
-    to: str  # the addressee's actor
-    to_incarnation: Incarnation
-    body: Message
-
-
-class Reborn(Message, frozen=True):
-    """Your message was for an earlier life of mine; this envelope's incarnation is the present one."""
-
-
-class PeerGone(Message, frozen=True):
-    """Local only: the connection to `node` dropped and nobody listens there any more. A hint: lost, late or false."""
-
-    node: str
-    incarnation: Incarnation
-
+from .pictures import BrokerPicture as BrokerPicture
+from .pictures import Describe as Describe
+from .pictures import Described as Described
+from .pictures import PartitionPicture as PartitionPicture
+from .pictures import TopicPicture as TopicPicture
 
 # --- The quorum: votes are pushed, records are pulled (KIP-595, KIP-996 pre-vote) ---------------------------------
 
@@ -280,6 +244,14 @@ class PartitionsAltered(Message, frozen=True):
     error: ErrorCode
     results: list[AlteredPartition]
     leader: int = -1
+
+
+class ReportDamage(Message, frozen=True):
+    """A broker's logs of these partitions are damaged: take it out of their ISR and ELR, so that it may fetch anew."""
+
+    broker: int
+    broker_epoch: int
+    partitions: list[Partition]
 
 
 class ReserveProducerIds(Message, frozen=True):
@@ -579,55 +551,3 @@ class AdminDone(Message, frozen=True):
     reason: str = ""
     topic_id: TopicId = TopicId("")
     leader: int = -1
-
-
-class Describe(Message, frozen=True):
-    """A picture of the cluster from any broker: brokers, topics, partitions (names: None for all topics)."""
-
-    id: int
-    names: list[str] | None = None
-
-
-class BrokerPicture(Part, frozen=True):
-    """A registered broker."""
-
-    broker: int
-    endpoint: str
-    rack: str
-    epoch: int
-    fenced: bool
-    stopping: bool
-
-
-class PartitionPicture(Part, frozen=True):
-    """A partition as the metadata has it."""
-
-    index: int
-    replicas: list[int]
-    isr: list[int]
-    elr: list[int]
-    leader: int
-    leader_epoch: int
-    partition_epoch: int
-
-
-class TopicPicture(Part, frozen=True):
-    """A topic as the metadata has it; `configs` with every default filled in."""
-
-    id: TopicId
-    name: str
-    configs: dict[str, str]
-    partitions: list[PartitionPicture]
-
-
-class Described(Message, frozen=True):
-    """The answer to `Describe`, as of metadata offset `offset`."""
-
-    id: int
-    error: ErrorCode
-    cluster_id: str = ""
-    offset: int = -1
-    controller: int = -1
-    controller_epoch: int = -1
-    brokers: list[BrokerPicture] = []
-    topics: list[TopicPicture] = []

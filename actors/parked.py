@@ -12,7 +12,7 @@ import msgspec
 
 from .errors import ErrorCode
 from .kernel import Address, Context, Millis
-from .messages import Partition, ProducedBatch, Produced
+from .messages import Partition, Produced, ProducedBatch
 
 
 class _Ack(msgspec.Struct, frozen=True):

@@ -1,10 +1,10 @@
 """The controllers' quorum: Raft over the metadata log, with pulled records (KIP-595, KIP-996).
 
-Votes are pushed, records are pulled: a leader is told what its followers have by their fetches, and its high watermark
-is the end that a majority has *durably*. One leader at most per epoch, because a voter votes once per epoch and its vote
-is durable before it is said; the elected leader's log holds everything committed, because voters refuse a candidate
-whose log ends before theirs (Raft §5.4.1); and a leader commits only through a record of its own epoch (§5.4.2), the
-`LeaderChanged` record that begins it.
+Votes are pushed, records are pulled: a leader is told what its followers have by their fetches, and its high
+watermark is the end that a majority has *durably*. One leader at most per epoch, because a voter votes once per epoch
+and its vote is durable before it is said; the elected leader's log holds everything committed, because voters refuse a
+candidate whose log ends before theirs (Raft §5.4.1); and a leader commits only through a record of its own epoch
+(§5.4.2), the `LeaderChanged` record that begins it.
 
     unattached/following --election timeout--> prospective --majority of pre-votes--> candidate --votes--> leading
             ^                                      |  heard from the leader                  |                |
@@ -20,13 +20,12 @@ changes (the voters are those of the configuration) and trimming of the log.
 
 from __future__ import annotations
 
-from typing import Literal
+from functools import partial
 
 import msgspec
 
-from ..storage.checkpoint import read_offsets, write_offsets
 from ..storage.disk import Generation
-from ..storage.log import Log, LogSettings
+from ..storage.log import Log
 from ..storage.recovery import Recovered, RecoverLog
 from . import quorum_state
 from .bugs import bug
@@ -51,58 +50,22 @@ from .messages import (
 from .metadata_codec import encode_records
 from .metadata_records import LeaderChanged
 from .quorum_state import QuorumState
+from .raft_config import (
+    CheckpointTimer,
+    ElectionTimer,
+    FetchTimer,
+    LeaderTimer,
+    ParkedTimer,
+    Role,
+)
+from .raft_config import RaftConfig as RaftConfig
+from .raft_config import Voter as Voter
+from .recovery_point import RecoveryPoint
 
 DIRECTORY = "metadata/__cluster_metadata-0"
-RECOVERY_POINTS = "metadata/recovery-point-offset-checkpoint"
-_KEY = ("__cluster_metadata", 0)
 METADATA_TOPIC_ID = bytes(15) + b"\x01"
 MAX_FETCH_BYTES = 1 << 20
 HEARD_TIMEOUT_FACTOR = 3  # check-quorum: a leader resigns after this many shortest election timeouts of silence
-
-Role = Literal["recovering", "unattached", "following", "prospective", "candidate", "leading"]
-
-
-class Voter(msgspec.Struct, frozen=True):
-    """A member of the quorum: where it is, and which data directory is the one that may vote (KIP-853)."""
-
-    endpoint: str
-    directory_id: str
-
-
-class RaftConfig(msgspec.Struct, frozen=True):
-    """Who I am in which quorum, and its times in milliseconds."""
-
-    id: int
-    cluster_id: str
-    directory_id: str
-    voters: dict[int, Voter]
-    election_min_ms: int = 300
-    election_max_ms: int = 600
-    fetch_wait_ms: int = 250
-    retry_ms: int = 100
-    settings: LogSettings = LogSettings(segment_bytes=64 << 20)
-
-
-class ElectionTimer(Timer, frozen=True):
-    """Nothing was heard from a leader, or an election did not end."""
-
-
-class FetchTimer(Timer, frozen=True):
-    """Ask the leader again."""
-
-
-class LeaderTimer(Timer, frozen=True):
-    """Announce the epoch to voters that do not fetch; resign if a majority is silent."""
-
-
-class ParkedTimer(Timer, frozen=True):
-    """A parked fetch has waited long enough."""
-
-    voter: int
-
-
-class CheckpointTimer(Timer, frozen=True):
-    """Persist the recovery point."""
 
 
 class _Parked(msgspec.Struct, frozen=True):
@@ -134,7 +97,7 @@ class Raft:
         self._fetch_id = 0
         self._asking: int | None = None  # id of the fetch that is out
         self._told_durable = 0  # what the leader knows of our durable end
-        self._lowered: int | None = None  # the recovery point on disk, as last written
+        self._point = RecoveryPoint()
 
     # --- What the owner may ask ---
 
@@ -185,11 +148,7 @@ class Raft:
         self.epoch, self.voted_for = state.epoch, state.voted_for
         if state.epoch > 0:  # what an earlier life wrote may be no further than the page cache
             self._persisted = quorum_state.write(ctx.disk, state)
-        point = read_offsets(ctx.disk, RECOVERY_POINTS).offsets
-        known = None if point is None else point.get(_KEY)
-        if known is None and ctx.disk.size(quorum_state.PATH) is None:
-            known = 0
-        self._lowered = known
+        known = self._point.read(ctx.disk, fresh=ctx.disk.size(quorum_state.PATH) is None)
         ctx.submit(RecoverLog(DIRECTORY, known, settings=self.config.settings))
 
     def on_job(self, done: JobDone, ctx: Context) -> bool:
@@ -245,7 +204,8 @@ class Raft:
             case ParkedTimer():
                 self._answer(timer.voter, ctx, anyway=True)
             case CheckpointTimer():
-                self._checkpoint(ctx)
+                if self.log is not None and (self._copying is None or self._copying.cutting is None):
+                    self._point.raise_to(self.log.recovery_point, ctx.disk)
                 ctx.set_timer(CheckpointTimer(), 1000)
             case _:
                 return False
@@ -317,7 +277,7 @@ class Raft:
         if epoch > self.epoch:
             self._persist(epoch, -1, ctx)
         self._suspect = False
-        self._copying = Copying(METADATA, self.log, epoch, self.hw, lambda offset: self._lower(offset, ctx))
+        self._copying = Copying(METADATA, self.log, epoch, self.hw, partial(self._point.lower_to, disk=ctx.disk))
         self._asking = None
         self._heard(ctx)
         self._fetch(ctx)
@@ -548,9 +508,10 @@ class Raft:
         if self._leading is None or voter is None or voter.directory_id != message.directory_id:
             return
         for part in message.partitions:
-            if part.partition == METADATA and part.leader_epoch == self.epoch:
-                if self._leading.synced(message.replica, -1, part.durable, ctx.now):
-                    self._advance_hw(ctx)
+            if part.partition != METADATA or part.leader_epoch != self.epoch:
+                continue
+            if self._leading.synced(message.replica, -1, part.durable, ctx.now):
+                self._advance_hw(ctx)
 
     # --- Following ---
 
@@ -564,9 +525,7 @@ class Raft:
         self._fetch_id += 1
         self._asking = self._fetch_id
         self._told_durable = wanted.durable
-        fetch = Fetch(
-            self._fetch_id, self.id, -1, self.config.directory_id, 0, 0, self.config.fetch_wait_ms, [wanted]
-        )
+        fetch = Fetch(self._fetch_id, self.id, -1, self.config.directory_id, 0, 0, self.config.fetch_wait_ms, [wanted])
         self._say(self.leader, fetch, ctx)
         ctx.set_timer(FetchTimer(), self.config.fetch_wait_ms + self.config.retry_ms)
 
@@ -630,19 +589,3 @@ class Raft:
         to = address(self.voters[voter].endpoint, "controller")
         pre = isinstance(message, Vote) and message.pre
         ctx.send(to, message, after=None if pre else self._persisted)
-
-    # --- The recovery point ---
-
-    def _checkpoint(self, ctx: Context) -> None:
-        """Everything below the durable end need not be scanned at the next start."""
-        if self.log is None or (self._copying is not None and self._copying.cutting is not None):
-            return
-        if self.log.recovery_point != self._lowered:
-            self._lowered = self.log.recovery_point
-            write_offsets(ctx.disk, RECOVERY_POINTS, {_KEY: self._lowered})
-
-    def _lower(self, offset: int, ctx: Context) -> Generation | None:
-        if self._lowered is not None and self._lowered <= offset:
-            return None
-        self._lowered = offset
-        return write_offsets(ctx.disk, RECOVERY_POINTS, {_KEY: offset})

@@ -39,7 +39,7 @@ MAX_WAIT_MS = 30_000
 MAX_PARKED = 10_000
 """Reads parked at one broker; one more is answered at once with what there is."""
 
-Find = Callable[[Partition, int], "Replica | ErrorCode"]
+Find = Callable[[Partition, int, Context], Replica | ErrorCode]
 """The serving replica of a partition for a request that carries a leader epoch, or why there is none."""
 
 
@@ -58,7 +58,7 @@ class _Parked(msgspec.Struct, frozen=True):
 class Reads:
     """What consumers ask of one broker."""
 
-    def __init__(self, find: Find, damaged: Callable[[Replica, str], None]) -> None:
+    def __init__(self, find: Find, damaged: Callable[[Replica, str, Context], None]) -> None:
         self._find = find
         self._damaged = damaged
         self._parked: OrderedDict[int, _Parked] = OrderedDict()
@@ -105,7 +105,7 @@ class Reads:
         size = 0
         failed = False
         for wanted in request.partitions:
-            part = self._read(wanted, left, first=size == 0)
+            part = self._read(wanted, left, ctx, first=size == 0)
             parts.append(part)
             failed = failed or part.error is not ErrorCode.NONE
             if part.records is not None:
@@ -116,8 +116,8 @@ class Reads:
         ctx.send(sender, Consumed(request.id, parts))
         return True
 
-    def _read(self, wanted: ConsumePartition, left: int, *, first: bool) -> ConsumedPartition:
-        replica = self._find(wanted.partition, wanted.leader_epoch)
+    def _read(self, wanted: ConsumePartition, left: int, ctx: Context, *, first: bool) -> ConsumedPartition:
+        replica = self._find(wanted.partition, wanted.leader_epoch, ctx)
         if not isinstance(replica, Replica):
             return ConsumedPartition(wanted.partition, replica)
         hw = replica.readable_hw
@@ -133,7 +133,7 @@ class Reads:
         except OffsetOutOfRange:
             return self._part(replica, ErrorCode.OFFSET_OUT_OF_RANGE, hw)
         except CorruptLog as error:
-            self._damaged(replica, str(error))
+            self._damaged(replica, str(error), ctx)
             return self._part(replica, ErrorCode.KAFKA_STORAGE_ERROR, hw)
         return self._part(replica, ErrorCode.NONE, hw, records)
 
@@ -146,10 +146,10 @@ class Reads:
 
     def find_offsets(self, sender: Address, request: FindOffsets, ctx: Context) -> None:
         """Earliest, latest, or by time; latest is the high watermark."""
-        ctx.send(sender, OffsetsFound(request.id, [self._offset(query) for query in request.queries]))
+        ctx.send(sender, OffsetsFound(request.id, [self._offset(query, ctx) for query in request.queries]))
 
-    def _offset(self, query: OffsetQuery) -> FoundOffset:
-        replica = self._find(query.partition, query.leader_epoch)
+    def _offset(self, query: OffsetQuery, ctx: Context) -> FoundOffset:
+        replica = self._find(query.partition, query.leader_epoch, ctx)
         if not isinstance(replica, Replica):
             return FoundOffset(query.partition, replica)
         log = replica.log
@@ -164,7 +164,7 @@ class Reads:
         try:
             found = log.offset_for_time(query.timestamp, limit=hw)
         except CorruptLog as error:
-            self._damaged(replica, str(error))
+            self._damaged(replica, str(error), ctx)
             return FoundOffset(query.partition, ErrorCode.KAFKA_STORAGE_ERROR)
         offset, timestamp = (-1, -1) if found is None else found
         return FoundOffset(query.partition, ErrorCode.NONE, offset, timestamp, *where)

@@ -103,7 +103,7 @@ class PartitionLeading(Leading):
         progress = self.followers.get(member)
         if progress is None:
             return now - self.since
-        if self.counted(member) >= self.log.end and now - progress.fetched_at < 1000:
+        if self.counted(member) >= self.log.end:
             return 0
         return now - max(progress.caught_up_at, self.since)
 
@@ -162,7 +162,7 @@ class Replica:
         return self._hw
 
     def lead(self, me: int, state: PartitionState, now: Millis) -> None:
-        """Begin a term: the epoch goes into the cache before anything is served (KAFKA-7415); the high watermark stays."""
+        """Begin a term: its epoch is in the cache before anything is served (KAFKA-7415), the high watermark stays."""
         self._leave()
         self.leader, self.leader_epoch = state.leader, state.leader_epoch
         if not bug("no-epoch-start-entry"):

@@ -194,7 +194,7 @@ class Replicas:
             self._points[key] = 0
 
     def remove_strangers(self, image: MetadataImage, ctx: Context) -> list[str]:
-        """Remove directories that no topic in the metadata owns. Only after a grace period (D15): returns their names."""
+        """Remove directories that no topic in the metadata owns, after a grace period (D15). Returns their names."""
         removed = []
         for key in sorted(self.found):
             gone = f"{directory_of(*key)}.{ctx.random.getrandbits(64):016x}-delete"

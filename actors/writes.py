@@ -17,7 +17,7 @@ from ..storage.records import BatchHeader, InvalidBatch, check_incoming
 from .bugs import bug
 from .errors import ErrorCode
 from .kernel import Address, Context, Millis, Timer
-from .messages import Partition, Produce, ProduceBatch, ProducedBatch, Produced
+from .messages import Partition, Produce, ProduceBatch, Produced, ProducedBatch
 from .parked import ParkedAcks
 from .replica import Replica
 
@@ -29,7 +29,7 @@ MAX_PARKED_ACKS = 100_000
 
 EXPIRY_STEP_MS = 100
 
-Find = Callable[[Partition, int], "Replica | ErrorCode"]
+Find = Callable[[Partition, int, Context], Replica | ErrorCode]
 Appended = Callable[[Replica, Context], None]
 
 
@@ -88,7 +88,7 @@ class Writes:
     ) -> ProducedBatch | None:
         """The answer, or None if it waits for the high watermark."""
         partition = batch.partition
-        replica = self._find(partition, batch.leader_epoch)
+        replica = self._find(partition, batch.leader_epoch, ctx)
         if not isinstance(replica, Replica):
             return ProducedBatch(partition, replica)
         leading = replica.leading

@@ -38,7 +38,7 @@ class Reader(Protocol):
     """The reading half: all that a job may touch."""
 
     def read(self, path: str, offset: int, length: int) -> bytes:
-        """Up to `length` bytes from `offset`; shorter at the end of the file. StorageError if it does not exist or EIO."""
+        """Up to `length` bytes from `offset`; shorter at the end of the file. StorageError without a file, or on EIO."""
         ...
 
     def size(self, path: str) -> int | None:
@@ -97,7 +97,7 @@ class Disk(Reader, Protocol):
         ...
 
     def flush_lazy(self, prefix: str = "") -> Generation:
-        """Ask that lazily written files below `prefix` be part of the next flush; returns the generation to wait for."""
+        """Make lazily written files below `prefix` part of the next flush; returns the generation to wait for."""
         ...
 
 
@@ -129,4 +129,3 @@ class Flushable(Disk, Protocol):
     def close(self) -> None:
         """Close all descriptors without flushing."""
         ...
-

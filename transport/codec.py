@@ -39,7 +39,7 @@ _WIRE = tuple(
 class _Wire(Envelope, frozen=True, array_like=True):
     """An envelope whose body is one of the messages that may come from outside."""
 
-    body: Union[_WIRE]  # type: ignore[valid-type]
+    body: Union[_WIRE]  # type: ignore[valid-type]  # noqa: UP007
 
 
 class Codec:
@@ -54,9 +54,9 @@ class Codec:
 
     def encode(self, envelope: Envelope) -> list[Buffer]:
         """The frames of one message; payloads are passed on, not copied."""
-        self._out = frames = [b""]
-        frames[0] = self._encoder.encode(envelope)
-        return frames
+        self._out = [b""]
+        self._out[0] = self._encoder.encode(envelope)
+        return self._out
 
     def decode(self, frames: Sequence[Buffer]) -> Envelope:
         """The message in these frames. Raises ProtocolError."""

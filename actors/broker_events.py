@@ -1,0 +1,61 @@
+"""The catalogue of events, continued: what brokers do with their replicas."""
+
+from __future__ import annotations
+
+from .kernel import Event
+
+
+class BecameLeader(Event, frozen=True):
+    """A broker has taken up the leadership that the controller gave it."""
+
+    broker: int
+    partition: str
+    epoch: int
+    end: int
+    hw: int
+
+    def sentence(self) -> str:
+        return f"b{self.broker} leads {self.partition} in epoch {self.epoch} from offset {self.end}"
+
+
+class Truncated(Event, frozen=True):
+    """A follower has given up records that its leader does not have."""
+
+    broker: int
+    partition: str
+    records: int
+
+    def sentence(self) -> str:
+        return f"b{self.broker} cut the last {self.records} records of {self.partition}"
+
+
+class BadRecords(Event, frozen=True):
+    """What a leader sent is not the continuation of the follower's log."""
+
+    broker: int
+    partition: str
+    leader: int
+
+    def sentence(self) -> str:
+        return f"b{self.broker} refused records of {self.partition} from b{self.leader}"
+
+
+class LogDamaged(Event, frozen=True):
+    """Bytes on disk are not what was written; nothing of this log is served any more."""
+
+    broker: int
+    partition: str
+
+    def sentence(self) -> str:
+        return f"b{self.broker} found its log of {self.partition} damaged"
+
+
+class LogQuarantined(Event, frozen=True):
+    """A damaged log was set aside; the replica begins anew from its leader."""
+
+    broker: int
+    partition: str
+    directory: str
+
+    def sentence(self) -> str:
+        return f"b{self.broker} set the log of {self.partition} aside as {self.directory}"

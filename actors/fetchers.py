@@ -1,0 +1,138 @@
+"""The follower's half of replication at a broker: one conversation per leader, and what to do with the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ..storage.log import CorruptLog
+from ..storage.records import InvalidBatch
+from . import broker_events as events
+from .bugs import bug
+from .copying import Copying
+from .errors import ErrorCode
+from .fetcher import Fetcher
+from .kernel import Address, Context, address
+from .messages import Fetched, FetchedPartition, Partition
+from .metadata import MetadataImage
+from .replica import Replica
+
+
+class Fetchers:
+    """All conversations of this broker with leaders. Answers with what became of which partition."""
+
+    def __init__(
+        self,
+        me: int,
+        directory_id: str,
+        replicas: Mapping[Partition, Replica],
+        image: Callable[[], MetadataImage],
+        wait_ms: int,
+        retry_ms: int,
+    ) -> None:
+        self._me = me
+        self._directory_id = directory_id
+        self._replicas = replicas
+        self._image = image
+        self._wait_ms = wait_ms
+        self._retry_ms = retry_ms
+        self._by_leader: dict[int, Fetcher] = {}
+        self._request = 0
+
+    def follow(self, leader: int, copying: Copying) -> None:
+        """Begin to copy a partition from this leader; `poll` sends."""
+        fetcher = self._by_leader.get(leader)
+        if fetcher is None:
+            fetcher = Fetcher(self._me, self._directory_id, leader, self._wait_ms, self._retry_ms)
+            self._by_leader[leader] = fetcher
+        fetcher.add(copying)
+
+    def leave(self, leader: int, partition: Partition) -> None:
+        """Stop copying a partition from this leader."""
+        fetcher = self._by_leader.get(leader)
+        if fetcher is not None:
+            fetcher.remove(partition)
+
+    def poll(self, broker_epoch: int, ctx: Context) -> None:
+        """Send what may be sent to every leader; forget leaders that nothing is copied from."""
+        for leader in sorted(self._by_leader):
+            fetcher = self._by_leader[leader]
+            if fetcher.copies:
+                self._poll(fetcher, broker_epoch, ctx)
+            else:
+                del self._by_leader[leader]
+
+    def on_timer(self, leader: int, broker_epoch: int, ctx: Context) -> None:
+        """An answer is overdue, or a rest is over."""
+        fetcher = self._by_leader.get(leader)
+        if fetcher is not None:
+            fetcher.on_timer(ctx)
+            self._poll(fetcher, broker_epoch, ctx)
+
+    def synced(self, moved: Mapping[int, list[Partition]], broker_epoch: int, ctx: Context) -> None:
+        """Durable ends have moved, by leader."""
+        for leader in sorted(moved):
+            fetcher = self._by_leader.get(leader)
+            if fetcher is not None:
+                fetcher.tell_synced(self._at(leader), broker_epoch, moved[leader], ctx)
+                self._poll(fetcher, broker_epoch, ctx)
+
+    def answered(self, sender: Address, answer: Fetched, broker_epoch: int, ctx: Context) -> list[Partition]:
+        """Take in an answer and ask on. Returns the partitions that may have changed on disk."""
+        touched: list[Partition] = []
+        for leader in sorted(self._by_leader):
+            if self._at(leader) == sender:
+                fetcher = self._by_leader[leader]
+                for part in fetcher.answered(answer, ctx):
+                    self._take(fetcher, part, ctx)
+                    touched.append(part.partition)
+                self._poll(fetcher, broker_epoch, ctx)
+        return touched
+
+    def _at(self, broker: int) -> Address:
+        return address(self._image().brokers[broker].endpoint, "broker")
+
+    def _poll(self, fetcher: Fetcher, broker_epoch: int, ctx: Context) -> None:
+        self._request += 1
+        fetcher.poll(self._at(fetcher.leader), broker_epoch, self._request, ctx)
+
+    def _take(self, fetcher: Fetcher, part: FetchedPartition, ctx: Context) -> None:
+        """One partition of an answer: divergence before anything else (D7)."""
+        replica = self._replicas.get(part.partition)
+        copying = None if replica is None else replica.copying
+        if replica is None or copying is None or copying.cutting is not None:
+            return
+        if part.leader_epoch != copying.epoch and not bug("answers-of-other-epochs"):
+            fetcher.dropped(part.partition, ctx, rest=True)  # asked before an election, or answered after one
+            return
+        if part.error is ErrorCode.OFFSET_OUT_OF_RANGE:
+            copying.reset(part.log_start)
+            fetcher.dropped(part.partition, ctx, rest=False)
+        elif part.error is not ErrorCode.NONE:
+            fetcher.dropped(part.partition, ctx, rest=True)
+        elif part.diverging is not None:
+            if bug("hw-before-truncation"):
+                copying.hw = max(copying.hw, min(part.hw, copying.log.end))
+            try:
+                copying.diverged(*part.diverging)
+            except CorruptLog as error:
+                self._tell_bad(part.partition, fetcher.leader, str(error), ctx)
+            self._tell_truncation(replica, copying, ctx)
+            fetcher.dropped(part.partition, ctx, rest=False)
+        else:
+            try:
+                copying.take(part)
+            except InvalidBatch as error:
+                self._tell_bad(part.partition, fetcher.leader, str(error), ctx)
+                fetcher.dropped(part.partition, ctx, rest=True)
+                return
+            fetcher.change(part.partition)
+
+    def _tell_bad(self, partition: Partition, leader: int, why: str, ctx: Context) -> None:
+        name = self._image().name(partition)
+        ctx.emit(events.BadRecords(broker=self._me, partition=name, leader=leader, cause=why))
+
+    def _tell_truncation(self, replica: Replica, copying: Copying, ctx: Context) -> None:
+        if copying.truncated > 0:
+            cause = f"its log parts from that of b{replica.leader}, the leader of epoch {copying.epoch}"
+            name = self._image().name(replica.partition)
+            ctx.emit(events.Truncated(broker=self._me, partition=name, records=copying.truncated, cause=cause))
