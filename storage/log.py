@@ -123,26 +123,31 @@ class Log(Reading):
         return log
 
     def _repair(self, recovered: Recovered) -> None:
-        """Make the files what recovery says they are; what a dead process left unflushed becomes durable again."""
+        """Make the files what recovery says they are, and durably so: nobody knows what a dead process left unflushed.
+
+        That may also be a truncation, so a segment that ends at the recovery point is flushed too.
+        """
         for path in recovered.doomed:
             self.disk.delete(path)
         self._safe_end = min(recovered.durable, self.end)
         for number, segment in enumerate(self.segments):
             segment.created = Generation(0)
-            size = self.disk.size(segment.path) or 0
-            if segment.end > self._safe_end or size != segment.size or not segment.size:
+            if not recovered.clean and segment.end >= self._safe_end:
                 segment.created = self.disk.truncate(segment.path, segment.size)
-                self._unsynced.append((segment.created, segment.end))
             self._cut_index(segment)
             if number < len(self.segments) - 1:
                 self._save_index(segment, lazy=False)
                 segment.unload()
-        if self.segments and self.segments[0].end <= self.start:
-            self._start_written, self._retire_to = self._write_start(self.start), self.start
-        if not recovered.epochs_stored:
-            self._write_epochs(self.epochs)
-        if self._unsynced:
-            self._unsynced.append((self.disk.written, self.end))
+        if recovered.clean or not (self.segments or self.start):
+            return
+        for offset, snapshot in recovered.missing:
+            self.disk.replace(snapshot_path(self.directory, offset), snapshot)
+            self._snapshots.append(offset)
+        self._write_epochs(self.epochs)
+        if self.start:
+            self._start_written = self._write_start(self.start)
+            self._retire_to = self.start
+        self._unsynced.append((self.disk.flush_lazy(self.directory), self.end))
 
     # What is known
 

@@ -71,7 +71,8 @@ class Recovered(msgspec.Struct, frozen=True):
     snapshots: tuple[int, ...] = ()  # offsets of usable producer snapshots
     doomed: tuple[str, ...] = ()  # files to delete
     durable: int = 0  # below this nothing needs to be made durable again
-    epochs_stored: bool = True  # the epoch checkpoint says what `epochs` says
+    clean: bool = False  # after a clean stop: the files say all of this, and durably
+    missing: tuple[tuple[int, bytes], ...] = ()  # producer snapshots to be written: segments without a usable one
 
 
 class RecoverLog(msgspec.Struct, frozen=True):
@@ -111,7 +112,8 @@ class _Recovery:
         self.truncated = 0
         self.log_start = 0
         self.epochs = EpochCache()
-        self.stored: bytes | None = None
+        self.missing: dict[int, bytes] = {}
+        self.usable: list[int] = []  # offsets of producer snapshots that may be believed
         self.checkpointed = False  # whether the epochs below the recovery point come from the checkpoint
         self.producers = ProducerStates()
         self.replayed = 0  # the offset up to which `producers` knows the log
@@ -156,7 +158,8 @@ class _Recovery:
             snapshots=tuple(offset for offset in self.usable if offset <= self.end),
             doomed=tuple(self.doomed),
             durable=min(self.known, self.end),
-            epochs_stored=self.stored == self.epochs.encode(),
+            clean=self.clean,
+            missing=tuple((base, snapshot) for base, snapshot in self.missing.items() if base in kept),
         )
 
     # Before the walk: what may be believed
@@ -166,7 +169,6 @@ class _Recovery:
         names = set(names)
         first = bases[0] if bases else 0
         limit = self.known + 1 if self.clean else self.known
-        self.usable: list[int] = []
         if self.job.recovery_point is not None and not self.job.thorough:
             offsets = sorted(int(name[:20]) for name in names if name.endswith(".snapshot") and name[:20].isdecimal())
             self.usable = [offset for offset in offsets if first <= offset < limit or offset == first <= self.known]
@@ -178,11 +180,10 @@ class _Recovery:
                 walk_from = offset
                 break
             self.usable.remove(offset)
-        if EPOCH_CHECKPOINT in names:
-            path = f"{self.directory}/{EPOCH_CHECKPOINT}"
-            self.stored = self.reader.read(path, 0, self.reader.size(path) or 0)
+        path = f"{self.directory}/{EPOCH_CHECKPOINT}"
+        size = self.reader.size(path)
         try:
-            cache = EpochCache.decode(self.stored or b"")
+            cache = EpochCache.decode(self.reader.read(path, 0, size) if size else b"")
         except ValueError:
             return first
         cache.truncate_from_end(self.known)
@@ -216,7 +217,11 @@ class _Recovery:
             self.segments.append(segment)
             if next_base is not None and next_base <= walk_from:
                 self._check_sealed(segment, size, next_base)
-            elif not self._walk(segment, size, walk_from):
+                segment.seal()
+                continue
+            if base > bases[0] and base not in self.usable and base >= self.replayed:
+                self.missing[base] = self.producers.encode(base)
+            if not self._walk(segment, size, walk_from):
                 self._drop(bases[number + 1 :])
                 return
             if next_base is not None:

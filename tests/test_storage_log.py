@@ -59,7 +59,7 @@ def everything(log: Log, max_bytes: int = 400) -> bytes:
         assert data, f"nothing at {offset} of {log.end}"
         parts.append(data)
         offset = list(iter_headers(data))[-1][1].next_offset
-    return b"".join(parts)
+    return bytes(b"".join(parts))
 
 
 def values(log: Log) -> list[bytes | None]:
@@ -410,17 +410,18 @@ def test_the_log_is_the_list_that_was_appended(actions: list[tuple[str, int]], s
             assert log.end >= min(durable, model.end)
             kept = [entry for entry in model.batches if entry[1] <= durable]
             assert everything(log)[: sum(len(entry[2]) for entry in kept)] == b"".join(entry[2] for entry in kept)
-            data = everything(log)
+            found = everything(log)
             model.batches = [
-                (header.base_offset, header.next_offset, data[at : at + header.size])
-                for at, header in iter_headers(data)
+                (header.base_offset, header.next_offset, found[at : at + header.size])
+                for at, header in iter_headers(found)
             ]
             model.end = log.end
         assert log.end == model.end
         assert log.recovery_point >= point
         expected = b"".join(entry[2] for entry in model.batches)
         assert everything(log) == expected
-        states, epochs = ProducerStates(), []
+        states = ProducerStates()
+        epochs: list[EpochEntry] = []
         for _, header in iter_headers(expected):
             states.apply(header)
             if not epochs or epochs[-1].epoch != header.leader_epoch:
@@ -429,6 +430,6 @@ def test_the_log_is_the_list_that_was_appended(actions: list[tuple[str, int]], s
         assert log.epochs.entries == epochs
         epoch = max(epoch, log.last_epoch)
         if restarted:
-            found = [finding for finding in verify_log(disk, NAME) if "began at" not in finding.sentence]
-            assert found == []
+            findings = [finding for finding in verify_log(disk, NAME) if "began at" not in finding.sentence]
+            assert findings == []
     assert all(log.producers.check(header).check is not Check.NEW for header in list(log.batches_from(log.start))[-3:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 
 import cramjam
@@ -34,6 +35,7 @@ HEADERS = st.lists(st.tuples(st.text(max_size=10), FIELD), max_size=3).map(tuple
 TIMES = st.sampled_from([-1, 0, 1_700_000_000_000]) | st.integers(0, 2**43)
 RECORDS = st.lists(st.builds(Record, FIELD, FIELD, HEADERS, TIMES), min_size=1, max_size=20)
 SAME_TIME = st.lists(st.builds(Record, FIELD, FIELD, st.just(()), st.just(5)), min_size=1, max_size=20)
+FRAMED = st.binary(max_size=60).map(b"\x82SNAPPY\x00\0\0\0\1\0\0\0\1".__add__)
 KEYLESS = st.lists(
     st.builds(Record, st.none(), st.binary(max_size=200), st.just(()), st.just(5)), min_size=1, max_size=90
 )
@@ -165,13 +167,11 @@ def test_what_grows_beyond_the_cap_is_refused(compression: int) -> None:
 
 
 @settings(max_examples=500)
-@given(st.integers(0, 8), st.binary(max_size=200) | st.binary(max_size=60).map(b"\x82SNAPPY\x00\0\0\0\1\0\0\0\1".__add__),
+@given(st.integers(0, 8), st.binary(max_size=200) | FRAMED,
        st.integers(1, 5))  # fmt: skip
 def test_no_records_raise_anything_else(compression: int, body: bytes, count: int) -> None:
-    try:
-        decode_batch(with_body(compression, body, count))
-    except InvalidBatch as refused:
-        assert str(refused)
+    with contextlib.suppress(InvalidBatch):
+        assert len(decode_batch(with_body(compression, body, count))) == count
 
 
 @settings(max_examples=300)
@@ -182,19 +182,15 @@ def test_damaged_records_with_a_right_crc_raise_nothing_else(
     body = bytearray(encode_batch(records, compression=compression)[HEADER_SIZE:])
     for _ in range(3):
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
-    try:
-        decode_batch(with_body(compression, bytes(body), len(records)))
-    except InvalidBatch as refused:
-        assert str(refused)
+    with contextlib.suppress(InvalidBatch):
+        assert len(decode_batch(with_body(compression, bytes(body), len(records)))) == len(records)
 
 
-@given(st.binary(max_size=300))
+@given(st.binary(min_size=1, max_size=300))
 def test_arbitrary_bytes_raise_nothing_else(data: bytes) -> None:
     for read in (decode_batch, check_incoming, lambda data: list(iter_headers(data))):
-        with pytest.raises(InvalidBatch) if data or read is not iter_headers else pytest.raises(InvalidBatch):
+        with pytest.raises(InvalidBatch):
             read(data)
-            if not data:
-                raise InvalidBatch("too_short", "no bytes are no batches")
 
 
 def test_every_flipped_bit_of_what_the_crc_covers_is_found() -> None:
