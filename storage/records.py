@@ -367,31 +367,53 @@ def _decode_headers(body: bytes, position: int, count: int) -> tuple[tuple[tuple
 
 def _decode_records(body: bytes, header: BatchHeader) -> list[Record]:
     records: list[Record] = []
-    position, size, previous = 0, len(body), -1
+    position, size, previous, last_delta = 0, len(body), -1, header.last_offset_delta
     base_offset, base_timestamp = header.base_offset, header.base_timestamp
     append_time = header.max_timestamp if header.attributes & _LOG_APPEND_TIME else None
+    key: bytes | None
+    value: bytes | None
     new, make = tuple.__new__, records.append
-    for _ in range(header.count):
-        length, position = _long_varint(body, position)
+    for _ in range(header.count):  # one-byte varints are read in place: a call would cost more than all else
+        byte = body[position]
+        if byte < 128:
+            length, position = (byte >> 1) ^ -(byte & 1), position + 1
+        else:
+            length, position = _long_varint(body, position)
         end = position + length
         if length < _SMALLEST_RECORD - 1 or end > size:
             raise InvalidBatch("malformed", f"a record of {length} bytes does not fit in its batch")
-        position += 1  # attributes, unused
-        if body[position] < 128:
-            byte = body[position]
-            timestamp, position = (byte >> 1) ^ -(byte & 1), position + 1
+        byte = body[position + 1]  # after the attributes, which are unused
+        if byte < 128:
+            timestamp, position = (byte >> 1) ^ -(byte & 1), position + 2
         else:
-            timestamp, position = _long_varint(body, position)
-        delta, position = _long_varint(body, position)
-        if not previous < delta <= header.last_offset_delta:
-            raise InvalidBatch("malformed", f"offset delta {delta} after {previous} of {header.last_offset_delta}")
+            timestamp, position = _long_varint(body, position + 1)
+        byte = body[position]
+        if byte < 128:
+            delta, position = (byte >> 1) ^ -(byte & 1), position + 1
+        else:
+            delta, position = _long_varint(body, position)
+        if not previous < delta <= last_delta:
+            raise InvalidBatch("malformed", f"offset delta {delta} after {previous} of {last_delta}")
         previous = delta
-        key: bytes | None = None
-        if body[position] == 1:
+        key = value = None
+        byte = body[position]
+        if byte < 128 and not byte & 1:
+            start = position + 1
+            position = start + (byte >> 1)
+            key = body[start:position]
+        elif byte == 1:
             position += 1
         else:
             key, position = _bytes_at(body, position)
-        value, position = _bytes_at(body, position)
+        byte = body[position]
+        if byte < 128 and not byte & 1:
+            start = position + 1
+            position = start + (byte >> 1)
+            value = body[start:position]
+        elif byte == 1:
+            position += 1
+        else:
+            value, position = _bytes_at(body, position)
         headers: tuple[tuple[str, bytes | None], ...] = ()
         if body[position] == 0:
             position += 1
