@@ -17,7 +17,7 @@ from outside, without a look into any broker:
 
 The order of a partition's records is that of their offsets, in whatever poll or acknowledgement they were seen. Holes
 are allowed (transaction markers occupy offsets). A send with an unknown outcome (`info`) counts as written once it is
-seen. Sends that are not `safe` (acks 0 or 1) may be lost and may change places, and nothing else.
+seen. Sends that are not `safe` (acks 0 or 1) may be lost, doubled or change places, and nothing else.
 """
 
 from __future__ import annotations
@@ -138,7 +138,8 @@ class _Partition:
             if len(self.values[offset]) > 1:
                 self._say("inconsistent-offsets", f"offset {offset} has {sorted(self.values[offset])}")
         for value in sorted(self.offsets):
-            if len(self.offsets[value]) > 1:
+            writer = self.writer.get(value)
+            if len(self.offsets[value]) > 1 and (writer is None or writer.safe):
                 self._say("duplicate", f"{value} is at {sorted(self.offsets[value])}")
 
     def _lost(self) -> None:

@@ -49,13 +49,15 @@ class Nemesis:
         servers: Sequence[str],
         clients: Sequence[str] = (),
         damaged: Callable[[str], None] = lambda host: None,
+        powerless: Callable[[str], None] = lambda host: None,
     ) -> None:
         self.world = world
         self.network = network
         self.swarm = swarm
         self.servers = list(servers)
         self.clients = list(clients)
-        self.damaged = damaged
+        self.damaged = damaged  # told of hosts whose durable bytes were spoilt
+        self.powerless = powerless  # told of hosts that lost power: their next boot is another one
         self.log: list[Fault] = []
         self.healed = False
         self._random = world.random("nemesis")
@@ -189,6 +191,7 @@ class Nemesis:
                     self.world.crash(name)
                 else:
                     self.world.power_loss(name)
+                    self.powerless(name)
                 self._restart_later(name)
 
             self.world.at(self._random.randint(0, spread) if spread else 0, strike)

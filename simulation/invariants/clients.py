@@ -10,6 +10,7 @@ consecutive sequence numbers, none twice.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple
 
 import msgspec
@@ -77,7 +78,12 @@ class ClientsChecker(Checker):
                 self._requests[place] = _Request(body.acks, batches)
         elif type(body) is FindOffsets:
             place = (envelope.sender, envelope.incarnation, target, body.id)
-            self._latest[place] = tuple(query.partition for query in body.queries if query.timestamp == LATEST)
+            asked = Counter(query.partition for query in body.queries)
+            self._latest[place] = tuple(
+                query.partition
+                for query in body.queries
+                if query.timestamp == LATEST and asked[query.partition] == 1  # else nobody can tell the answers apart
+            )
 
     def sent(self, world: World, source: str, to: str, envelope: Envelope) -> None:
         body = envelope.body

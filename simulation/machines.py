@@ -1,0 +1,68 @@
+"""The servers of a simulated cluster: hosts with disks, and what runs on them."""
+
+from __future__ import annotations
+
+from ..actors.broker import Broker, BrokerConfig
+from ..actors.controller import Controller, ControllerConfig
+from ..actors.kernel import Actor
+from ..actors.messages import TOPIC_METADATA
+from ..actors.raft import Raft, RaftConfig, Voter
+from ..cluster.world import Boot, World
+from ..storage.memory import MemoryDisk
+from ..storage.settings import LogSettings
+from .swarm import Shape
+
+CLUSTER = "simulated"
+
+
+class Machines:
+    """Nodes `b1`, `b2` ... that are brokers, and controllers too if the shape is combined (else those are `k1` ...)."""
+
+    def __init__(self, world: World, shape: Shape) -> None:
+        self.world = world
+        self.shape = shape
+        self.brokers = [f"b{number}" for number in range(1, shape.brokers + 1)]
+        letter = "b" if shape.combined else "k"
+        self.controllers = {number: f"{letter}{number}" for number in range(1, shape.controllers + 1)}
+        self.names = sorted({*self.brokers, *self.controllers.values()})
+        self.boots = dict.fromkeys(self.names, 1)  # how often each machine has had power
+        for name in self.names:
+
+            def factory(boot: Boot) -> dict[str, Actor]:
+                return self.actors(boot)
+
+            world.add(name, factory, MemoryDisk(world.random(f"disk/{name}")), [TOPIC_METADATA], "broker")
+
+    def start(self) -> None:
+        """All of them."""
+        for name in self.names:
+            self.world.start(name)
+
+    def reboot(self, name: str) -> None:
+        """The machine has lost power: its next boot is another one."""
+        self.boots[name] += 1
+
+    def actors(self, boot: Boot) -> dict[str, Actor]:
+        """What runs in the process of a node."""
+        actors: dict[str, Actor] = {}
+        number = int(boot.name[1:])
+        directory = f"directory-{boot.name}"
+        if self.controllers.get(number) == boot.name:
+            voters = {voter: Voter(name, f"directory-{name}") for voter, name in self.controllers.items()}
+            settings = LogSettings(segment_bytes=self.shape.segment_bytes)
+            raft = Raft(RaftConfig(number, CLUSTER, directory, voters, settings=settings))
+            broadcasts = dict(self.controllers)
+            config = ControllerConfig(number, CLUSTER, self.controllers, broadcasts, snapshot_records=200)
+            actors["controller"] = Controller(config, raft)
+        if boot.name in self.brokers:
+            actors["broker"] = Broker(
+                BrokerConfig(
+                    number,
+                    CLUSTER,
+                    directory,
+                    self.controllers,
+                    broadcasts=tuple(self.controllers.values()),
+                    boot_id=f"{boot.name}/{self.boots[boot.name]}",
+                )
+            )
+        return actors

@@ -1,0 +1,200 @@
+"""One run: draw the world of a seed, break it for a while, heal it, and judge what is left.
+
+    safety      the workload runs, the nemesis breaks things, the oracle checks after every event
+    healing     everything works again; whatever was sent must get its outcome
+    liveness    one active controller, all brokers in, every partition led, all replicas in sync
+    judgement   a last consumer reads everything; histories, logs and promises are compared
+
+`simulate` never raises for what the cluster does: it reports. A run that finishes no work is a failure too: it has
+tested nothing.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable
+
+import msgspec
+
+from ..cluster.world import World
+from .history import Op, analyse
+from .invariants.clients import ClientsChecker
+from .invariants.copies import CopiesChecker
+from .invariants.leaders import LeadersChecker
+from .invariants.metadata import MetadataChecker
+from .invariants.quorum import QuorumChecker
+from .machines import Machines
+from .nemesis import Nemesis
+from .network import HostileNetwork
+from .oracle import Oracle, Violation
+from .swarm import Shape, Swarm, draw
+from .workload import Workload
+
+LEAST_WORK = 50
+"""Acknowledged writes without which a run has proven nothing."""
+
+
+class Options(msgspec.Struct, frozen=True):
+    """What a person may ask for beside the seed."""
+
+    shape: Shape | None = None  # None: drawn
+    faults: bool = True
+    weights: dict[str, float] | None = None  # replaces the drawn faults
+    converge_s: float = 60.0
+    on_start: Callable[[Swarm], None] = lambda swarm: None  # told the configuration before anything happens
+
+
+class Report(msgspec.Struct, kw_only=True):
+    """What a run came to. `violations` is empty if every promise was kept."""
+
+    seed: int
+    swarm: Swarm
+    faults: list[str]
+    acknowledged: int = 0
+    failures: dict[str, int] = {}
+    counts: dict[str, int] = {}
+    events: int = 0
+    simulated_s: float = 0.0
+    wall_s: float = 0.0
+    trace: str = ""
+    premises: dict[str, int] = {}
+    violations: list[str] = []
+    history: list[Op] = []
+
+    @property
+    def ok(self) -> bool:
+        return not self.violations
+
+    def sentence(self) -> str:
+        """One line for people."""
+        speed = self.simulated_s / self.wall_s if self.wall_s else 0.0
+        verdict = "ok" if self.ok else f"FAIL {self.violations[0]}"
+        return (
+            f"seed {self.seed}: {self.acknowledged} writes acknowledged, {len(self.faults)} faults,"
+            f" {self.events} events in {self.simulated_s:.0f} s ({speed:.1f}x real time): {verdict}"
+        )
+
+
+class Simulation:
+    """The parts of a run, for tests that direct it themselves."""
+
+    def __init__(self, seed: int, options: Options | None = None) -> None:
+        self.options = options or Options()
+        self.world = World(seed)
+        swarm = draw(seed, self.world, self.options.shape)
+        if self.options.weights is not None:
+            swarm = msgspec.structs.replace(swarm, weights=self.options.weights)
+        self.swarm = swarm
+        self.network = HostileNetwork(swarm.network, self.world)
+        self.world.network = self.network
+        self.quorum = QuorumChecker()
+        self.metadata = MetadataChecker(self.quorum)
+        self.copies = CopiesChecker(self.metadata)
+        self.leaders = LeadersChecker(self.metadata, self.copies)
+        self.judge = ClientsChecker(self.metadata, self.copies, fsync=swarm.shape.durability == "fsync")
+        self.oracle = Oracle([self.quorum, self.metadata, self.copies, self.leaders, self.judge])
+        self.world.observers.append(self.oracle)
+        self.machines = Machines(self.world, swarm.shape)
+        self.workload = Workload(self.world, swarm.shape, self.machines.brokers)
+        self.nemesis = Nemesis(
+            self.world,
+            self.network,
+            swarm,
+            self.machines.names,
+            self.workload.clients,
+            damaged=self.oracle.lossy.add,
+            powerless=self.machines.reboot,
+        )
+
+    def start(self) -> None:
+        """Machines and clients."""
+        self.machines.start()
+        self.workload.begin()
+
+    def run(self, seconds: float) -> list[str]:
+        """All four phases. Returns what went wrong."""
+        self.start()
+        if self.options.faults:
+            self.nemesis.begin()
+        self.world.run_until(int(seconds * 1e6))
+        self.workload.finish()
+        self.nemesis.heal()
+        limit = int(self.options.converge_s * 1e6)
+        wrong = []
+        if not self.world.run_while(lambda: not self._every(self.workload.settled), limit):
+            wrong.append("L5: some sends have no outcome a minute after everything was healed")
+            self.workload.give_up()
+        if not self.world.run_while(lambda: not self._every(self._converged), limit):
+            wrong.append(f"L2, L6: a minute after everything was healed: {self._state()}")
+        self.workload.read_all()
+        if not self.world.run_while(lambda: not self._every(self.workload.all_read), limit):
+            wrong.append("L8: not everything can be read a minute after everything was healed")
+        if not wrong:
+            self.oracle.at_rest(self.world)
+        return wrong + self.workload.complaints
+
+    def _every(self, condition: Callable[[], bool]) -> bool:
+        """The condition, looked at only now and then: it may be expensive."""
+        return self.world.steps % 50 == 0 and condition()
+
+    def _converged(self) -> bool:
+        metadata = self.metadata
+        if len(metadata.brokers) < len(self.machines.brokers) or any(b.fenced for b in metadata.brokers.values()):
+            return False
+        for partition, state in metadata.partitions.items():
+            if state.leader < 0 or set(state.isr) != set(state.replicas):
+                return False
+            copies = [self.copies.member(number, partition) for number in state.replicas]
+            if any(copy is None or copy.log is None for copy in copies):
+                return False
+            if len({(copy.mirror.end, copy.hw) for copy in copies if copy is not None}) != 1:
+                return False
+        return True
+
+    def _state(self) -> str:
+        parts = [f"{number}: {broker}" for number, broker in sorted(self.metadata.brokers.items())]
+        for partition, state in sorted(self.metadata.partitions.items()):
+            copies = [self.copies.member(number, partition) for number in state.replicas]
+            ends = [(copy.host, copy.mirror.end, copy.hw) for copy in copies if copy is not None]
+            parts.append(f"{state} {ends}")
+        return "; ".join(parts)
+
+
+def simulate(seed: int, seconds: float = 30.0, options: Options | None = None) -> Report:
+    """Run one seed to its end and say what came of it."""
+    simulation = Simulation(seed, options)
+    simulation.options.on_start(simulation.swarm)
+    began = time.perf_counter()
+    violations: list[str] = []
+    try:
+        violations += simulation.run(seconds)
+    except Violation as violation:
+        violations.append(str(violation))
+    except AssertionError as failed:
+        at = traceback.extract_tb(failed.__traceback__)[-1]
+        violations.append(
+            f"assertion at {simulation.world.now / 1e6:.6f} s, event {simulation.world.steps},"
+            f" {at.filename.rpartition('/')[2]}:{at.lineno}: {failed}"
+        )
+    wall = time.perf_counter() - began
+    verdict = analyse(simulation.workload.history)
+    violations += [f"{anomaly.kind}: {anomaly.sentence}" for anomaly in verdict.anomalies]
+    acknowledged = verdict.counts.get("acknowledged", 0)
+    if acknowledged < LEAST_WORK and not violations:
+        violations.append(f"no work: only {acknowledged} writes were acknowledged")
+    return Report(
+        seed=seed,
+        swarm=simulation.swarm,
+        faults=[str(fault) for fault in simulation.nemesis.log],
+        acknowledged=acknowledged,
+        failures=dict(sorted(simulation.workload.failures.items())),
+        counts=verdict.counts,
+        events=simulation.world.steps,
+        simulated_s=simulation.world.now / 1e6,
+        wall_s=wall,
+        trace=simulation.world.trace_hash(),
+        premises=dict(sorted(simulation.oracle.premises.items())),
+        violations=violations,
+        history=simulation.workload.history,
+    )
