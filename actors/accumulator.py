@@ -45,6 +45,7 @@ class Batch:
         "refusal",
         "request",
         "requests",
+        "retired",
         "sent_as_head",
         "serial",
         "size",
@@ -67,6 +68,7 @@ class Batch:
         self.attempts = 0
         self.request: int | None = None  # the attempt that is under way; None: to be sent (again)
         self.requests: list[int] = []  # every attempt: an answer to any of them may say that it is written
+        self.retired = 0  # so many of them were under an earlier identity: no answer to those counts
         self.sent_as_head = False  # all before it were acknowledged when the present attempt was sent
         self.hold = False  # out of order: wait until all before it are acknowledged
         self.done = False  # acknowledged
@@ -95,7 +97,7 @@ class Batch:
         self.base_sequence = -1
         self.encoded = None
         self.request = None
-        self.requests.clear()
+        self.retired = len(self.requests)
         self.hold = self.sent_as_head = False
         self.due = NOW
 

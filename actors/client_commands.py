@@ -60,7 +60,7 @@ class Intake(Protocol):
     """Where other threads leave records, so that the loop is woken once and not once per record."""
 
     def take(self) -> Sequence[SendRecords]:
-        """All that was left since the last time."""
+        """The next ones, as many as one turn should handle; the actor comes again until there are none."""
         ...
 
 

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .accumulator import BATCH_OVERHEAD, NOW, Batch, size_of
-from .client_commands import Close, Failure, Flush, SendFrom, SendRecords, Why
+from .accumulator import BATCH_OVERHEAD, Batch, size_of
+from .client_commands import Close, Failure, Flush, Intake, SendFrom, SendRecords, Why
 from .errors import ErrorCode
 from .in_flight import Acked, Identity, Lane, Outcome
 from .kernel import Actor, Address, Context, Message, Millis, Payload, Timer, node_of
+from .lanes import Lanes
 from .leadership import Leaderships, backoff_ms
 from .messages import (
     GiveProducerId,
@@ -30,9 +31,8 @@ from .messages import (
     ProducedBatch,
     ProducerIdGiven,
     Reborn,
-    TopicName,
 )
-from .partitioner import partition_of
+from .outstanding import Outstanding, Request, Requests, Unresolved
 from .producer_outlet import MAX_REQUEST, ProducerOutlet, ProducerPicture, ProducerSettings
 
 MAX_MESSAGE = 1_048_588
@@ -75,26 +75,8 @@ class CloseDue(Timer, frozen=True):
     """Closing has taken long enough."""
 
 
-class _Request:
-    """A `Produce` on its way; kept until each of its batches has an outcome, since late answers count."""
-
-    __slots__ = ("batches", "to")
-
-    def __init__(self, to: Address, batches: dict[Partition, Batch]) -> None:
-        self.to = to
-        self.batches = batches
-
-
-class _Unresolved:
-    """Records for a topic that is not known yet."""
-
-    __slots__ = ("command", "deadline", "serial", "size")
-
-    def __init__(self, command: SendRecords, deadline: Millis, serial: int, size: int) -> None:
-        self.command = command
-        self.deadline = deadline
-        self.serial = serial
-        self.size = size
+class IntakeDue(Timer, frozen=True):
+    """There may be more records in the intake."""
 
 
 class ProducerActor(Actor):
@@ -106,21 +88,18 @@ class ProducerActor(Actor):
         self.settings = settings or ProducerSettings()
         self.leaderships = Leaderships(bootstrap)
         self._outlet = outlet
-        self._idempotent = self.settings.idempotent and self.settings.acks != 0
+        self._idempotent = self.settings.numbered
         self._identity: Identity | None = None  # None: not given yet
         self._identity_asked = -1
         self._identity_attempt = 0
-        self._lanes: dict[Partition, Lane] = {}
-        self._topics: dict[str, tuple[TopicName, list[Lane]]] = {}
-        self._busy: dict[Partition, Lane] = {}
-        self._sticky: dict[str, int] = {}
-        self._unresolved: dict[str, list[_Unresolved]] = {}
-        self._requests: dict[int, _Request] = {}
-        self._flushes: list[tuple[object, set[int]]] = []
-        self._live: dict[int, None] = {}  # serials of all that has no outcome
+        self._lanes = Lanes(self.leaderships, self.settings)
+        self._busy: dict[Partition, Lane] = {}  # the lanes with something to do
+        self._unresolved: dict[str, list[Unresolved]] = {}
+        self._requests = Requests()
+        self._outstanding = Outstanding()
+        self._intake: Intake | None = None  # None: nothing came through one
         self._buffered = 0
         self._next_id = 0
-        self._serial = 0
         self._wake: Millis | None = None
         self._closing = False
         self._closed = False
@@ -136,8 +115,8 @@ class ProducerActor(Actor):
             case Produced():
                 self._on_produced(message, ctx)
             case SendFrom(intake):
-                for command in intake.take():
-                    self._on_send(command, ctx)
+                self._intake = intake
+                self._take_in(ctx)
             case SendRecords():
                 self._on_send(message, ctx)
             case Leadership() | LeadershipUpdate():
@@ -150,7 +129,7 @@ class ProducerActor(Actor):
             case Reborn():
                 self._lost_at(node_of(sender))
             case Flush(token):
-                self._on_flush(token)
+                self._on_flush(token, ctx)
             case Close(timeout_ms):
                 self._on_close(timeout_ms, ctx)
             case _:
@@ -166,6 +145,8 @@ class ProducerActor(Actor):
                 self._expire(ctx)
             case RequestDue(id):
                 self._on_request_due(id, ctx)
+            case IntakeDue():
+                self._take_in(ctx)
             case IdentityDue():
                 self._ask_identity(ctx)
             case CloseDue():
@@ -183,12 +164,21 @@ class ProducerActor(Actor):
 
     # --- Records come in ---
 
+    def _take_in(self, ctx: Context) -> bool:
+        """Take what is in the intake, or as much of it as one turn may last: whether there was anything."""
+        commands = self._intake.take() if self._intake is not None else ()
+        for command in commands:
+            self._on_send(command, ctx)
+        if commands:
+            ctx.set_timer(IntakeDue(), 1)
+        return bool(commands)
+
     def _on_send(self, command: SendRecords, ctx: Context) -> None:
         assert len(command.records) == len(command.tokens), "one token per record"
         if self._closing:
             self._outlet.failed(command.tokens, Failure(Why.CLOSED, "the producer is closed"))
             return
-        lanes = self._lanes_of(command.topic, ctx)
+        lanes = self._lanes.of(command.topic, ctx)
         if lanes is not None:
             self._accept(command, lanes, ctx.now + self.settings.delivery_timeout_ms, ctx)
             return
@@ -197,7 +187,8 @@ class ProducerActor(Actor):
             self._outlet.failed(command.tokens, self._full())
             return
         self._buffered += size
-        waiting = _Unresolved(command, Millis(ctx.now + self.settings.topic_timeout_ms), self._new_serial(), size)
+        deadline = Millis(ctx.now + self.settings.topic_timeout_ms)
+        waiting = Unresolved(command, deadline, self._outstanding.new(), size)
         self._unresolved.setdefault(command.topic, []).append(waiting)
         self.leaderships.want(command.topic, ctx)
 
@@ -219,17 +210,11 @@ class ProducerActor(Actor):
             if self._buffered + size > settings.buffer_bytes:
                 refused.append(token)
                 continue
-            key = record[0]
-            if fixed >= 0:
-                lane = lanes[fixed]
-            elif key is None:
-                lane = self._sticky_lane(command.topic, lanes, size, ctx)
-            else:
-                lane = lanes[partition_of(key, len(lanes))]
+            lane = lanes[fixed] if fixed >= 0 else self._lanes.choose(command.topic, record[0], size, lanes, ctx)
             queue = lane.queue
             if not queue.has_room(size):
                 due = Millis(ctx.now + settings.linger_ms)
-                queue.open(Batch(self._new_serial(), lane.partition, due, Millis(deadline), ctx.wall))
+                queue.open(Batch(self._outstanding.new(), lane.partition, due, Millis(deadline), ctx.wall))
                 self._busy[lane.partition] = lane
             batch = queue.waiting[-1]
             batch.add(record, token, size)
@@ -239,51 +224,18 @@ class ProducerActor(Actor):
             self._outlet.failed(refused, self._full())
         return list(touched)
 
-    def _sticky_lane(self, topic: str, lanes: list[Lane], size: int, ctx: Context) -> Lane:
-        """The same partition until its batch is full or gone, then another one that somebody leads."""
-        chosen = self._sticky.get(topic, -1)
-        if 0 <= chosen < len(lanes) and lanes[chosen].queue.has_room(size):
-            return lanes[chosen]
-        led = [i for i, lane in enumerate(lanes) if self.leaderships.route(lane.partition)] or list(range(len(lanes)))
-        others = [i for i in led if i != chosen] or led
-        chosen = self._sticky[topic] = ctx.random.choice(others)
-        return lanes[chosen]
-
-    def _lanes_of(self, topic: str, ctx: Context) -> list[Lane] | None:
-        """The lanes of a topic by partition; None while it is not known."""
-        name = self.leaderships.topics.get(topic)
-        if name is None:
-            return None
-        known = self._topics.get(topic)
-        if known is not None and known[0] == name:
-            return known[1]
-        self.leaderships.want(topic, ctx)
-        lanes = [self._lane(topic, Partition(name.id, i)) for i in range(name.partitions)]
-        self._topics[topic] = (name, lanes)
-        return lanes
-
-    def _lane(self, topic: str, partition: Partition) -> Lane:
-        lane = self._lanes.get(partition)
-        if lane is None:
-            settings = self.settings
-            lane = Lane(topic, partition, settings.batch_bytes, idempotent=self._idempotent, acks=settings.acks)
-            self._lanes[partition] = lane
-        return lane
-
     def _resolve(self, ctx: Context) -> None:
         """Topics have become known: put what waited for them into batches."""
         for topic in [topic for topic in self._unresolved if topic in self.leaderships.topics]:
-            lanes = self._lanes_of(topic, ctx)
+            lanes = self._lanes.of(topic, ctx)
             assert lanes is not None, "the topic is known"
             for waiting in self._unresolved.pop(topic):
                 self._buffered -= waiting.size
                 deadline = waiting.deadline - self.settings.topic_timeout_ms + self.settings.delivery_timeout_ms
                 serials = self._accept(waiting.command, lanes, deadline, ctx)
-                for _, left in self._flushes:
-                    if waiting.serial in left:
-                        left.update(serials)
-                        for serial in serials:
-                            self._flush_batch(serial)
+                if self._outstanding.became(waiting.serial, serials):
+                    for lane in lanes:
+                        lane.queue.flush()
                 self._over(waiting.serial)
 
     def _full(self) -> Failure:
@@ -303,7 +255,7 @@ class ProducerActor(Actor):
         while self._send_due(ctx) and self.settings.acks == 0:
             pass  # nothing flies with acks=0: there may be more
         self._set_wake(ctx)
-        if self._closing and not self._live:
+        if self._closing and not self._outstanding:
             self._closed = True
             ctx.cancel_timer(CloseDue())
             self._outlet.closed()
@@ -363,9 +315,9 @@ class ProducerActor(Actor):
         ctx.send(to, Produce(request_id, settings.acks, settings.request_timeout_ms, wire))
         if settings.acks == 0:
             for partition, batch in batches.items():
-                self._report(self._lanes[partition].written(batch, -1))
+                self._report(self._lanes.by_partition[partition].written(batch, -1))
             return
-        self._requests[request_id] = _Request(to, batches)
+        self._requests.add(request_id, to, batches)
         ctx.set_timer(RequestDue(request_id), settings.request_timeout_ms)
 
     def _set_wake(self, ctx: Context) -> None:
@@ -403,14 +355,14 @@ class ProducerActor(Actor):
             return
         for answer in message.batches:
             batch = request.batches.get(answer.partition)
-            lane = self._lanes.get(answer.partition)
-            if batch is not None and lane is not None and message.id in batch.requests:
+            lane = self._lanes.by_partition.get(answer.partition)
+            if batch is not None and lane is not None and message.id in batch.requests[batch.retired :]:
                 self._report(self._judge(lane, batch, request, message.id, answer, ctx))
         if all(batch.request != message.id for batch in request.batches.values()):
             ctx.cancel_timer(RequestDue(message.id))
 
     def _judge(
-        self, lane: Lane, batch: Batch, request: _Request, request_id: int, answer: ProducedBatch, ctx: Context
+        self, lane: Lane, batch: Batch, request: Request, request_id: int, answer: ProducedBatch, ctx: Context
     ) -> list[Outcome]:
         error = answer.error
         if error in (ErrorCode.NONE, ErrorCode.DUPLICATE_SEQUENCE_NUMBER):
@@ -440,30 +392,26 @@ class ProducerActor(Actor):
         request = self._requests.get(request_id)
         if request is None:
             return
-        again = [self._lanes[p].lost(request_id) for p in request.batches if p in self._lanes]
+        lanes = [self._lanes.by_partition[partition] for partition in request.batches]
+        again = [lane.lost(request_id) for lane in lanes]
         if any(again):
             self.leaderships.refresh(ctx)
 
     def _lost_at(self, node: str) -> None:
         """What is on its way to this node is lost: send it again to whoever leads, once the lane may."""
-        for request_id, request in self._requests.items():
-            if node_of(request.to) == node:
-                for partition in request.batches:
-                    lane = self._lanes.get(partition)
-                    if lane is not None:
-                        lane.lost(request_id)
+        for request_id, request in self._requests.at(node):
+            for partition in request.batches:
+                self._lanes.by_partition[partition].lost(request_id)
 
     def _moved(self, partitions: list[Partition], ctx: Context) -> None:
         for partition in partitions:
-            lane = self._lanes.get(partition)
+            lane = self._lanes.by_partition.get(partition)
             if lane is None:
                 continue
             if self.leaderships.gone(partition.topic):
                 self._report(lane.give_up(Failure(Why.UNKNOWN_TOPIC, f"the topic {lane.topic} was deleted")))
-                del self._lanes[partition]
+                self._lanes.forget(lane)
                 self._busy.pop(partition, None)
-                self._topics.pop(lane.topic, None)
-                self.leaderships.unwant(lane.topic)
             else:
                 lane.reroute()
         self._resolve(ctx)
@@ -504,14 +452,9 @@ class ProducerActor(Actor):
     def _report(self, outcomes: list[Outcome]) -> None:
         for outcome in outcomes:
             batch = outcome.batch
-            for request_id in batch.requests:
-                request = self._requests.get(request_id)
-                if request is not None:
-                    request.batches.pop(batch.partition, None)
-                    if not request.batches:
-                        del self._requests[request_id]
+            self._requests.over(batch)
             self._buffered -= batch.size - BATCH_OVERHEAD
-            lane = self._lanes[batch.partition]
+            lane = self._lanes.by_partition[batch.partition]
             if isinstance(outcome, Acked):
                 offset = outcome.base_offset
                 self._outlet.acknowledged(batch.tokens, lane.topic, batch.partition.index, offset, batch.timestamp)
@@ -519,18 +462,9 @@ class ProducerActor(Actor):
                 self._outlet.failed(batch.tokens, outcome.failure)
             self._over(batch.serial)
 
-    def _new_serial(self) -> int:
-        self._serial += 1
-        self._live[self._serial] = None
-        return self._serial
-
     def _over(self, serial: int) -> None:
-        del self._live[serial]
-        for token, left in self._flushes:
-            left.discard(serial)
-            if not left:
-                self._outlet.flushed(token)
-        self._flushes = [flush for flush in self._flushes if flush[1]]
+        for token in self._outstanding.over(serial):
+            self._outlet.flushed(token)
 
     def _expire(self, ctx: Context) -> None:
         for lane in [*self._busy.values()]:
@@ -555,24 +489,20 @@ class ProducerActor(Actor):
 
     # --- Flush and close ---
 
-    def _flush_batch(self, serial: int) -> None:
-        for lane in self._busy.values():
-            for batch in lane.queue.waiting:
-                if batch.serial == serial:
-                    batch.due = NOW
-
-    def _on_flush(self, token: object) -> None:
+    def _flush_all(self, ctx: Context) -> None:
+        while self._take_in(ctx):
+            pass  # what was handed over before counts, however much it is
         for lane in self._busy.values():
             lane.queue.flush()
-        if self._live:
-            self._flushes.append((token, set(self._live)))
-        else:
+
+    def _on_flush(self, token: object, ctx: Context) -> None:
+        self._flush_all(ctx)
+        if not self._outstanding.flush(token):
             self._outlet.flushed(token)
 
     def _on_close(self, timeout_ms: int, ctx: Context) -> None:
+        self._flush_all(ctx)
         self._closing = True
-        for lane in self._busy.values():
-            lane.queue.flush()
         ctx.set_timer(CloseDue(), timeout_ms)
 
     def _give_up(self, failure: Failure) -> None:

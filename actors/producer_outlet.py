@@ -26,6 +26,11 @@ class ProducerSettings(msgspec.Struct, frozen=True):
     request_timeout_ms: int = 3_000
     topic_timeout_ms: int = 10_000  # how long a topic may stay unknown
 
+    @property
+    def numbered(self) -> bool:
+        """Whether batches carry a producer id and sequences."""
+        return self.idempotent and self.acks != 0
+
     def __post_init__(self) -> None:
         if self.acks not in (-1, 0, 1):
             raise ValueError(f"acks is -1 (all), 1 or 0, not {self.acks}")

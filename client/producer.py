@@ -24,6 +24,7 @@ from .runtime import Guard, Reply, Runtime, as_bytes, endpoints, new_runtime
 Headers = Sequence[tuple[str, bytes | None]] | Mapping[str, bytes | None]
 
 _OVERHEAD = 64  # bytes that a record is counted for beyond its key and value
+RUN = 4_096  # records that one turn of the I/O thread takes, or a few more
 _ACKS = {"all": -1, -1: -1, "1": 1, 1: 1, "0": 0, 0: 0}
 
 
@@ -94,7 +95,7 @@ class _Intake:
                 raise Closed("this producer is closed")
             runs = self.runs
             first = not runs
-            if first or runs[-1][0] != (topic, index):
+            if first or runs[-1][0] != (topic, index) or len(runs[-1][1]) >= RUN:
                 runs.append(((topic, index), [record], [future]))
             else:
                 run = runs[-1]
@@ -104,7 +105,15 @@ class _Intake:
 
     def take(self) -> list[SendRecords]:
         with self.lock:
-            runs, self.runs = self.runs, []
+            runs, left, taken = self.runs, self.runs, 0
+            for i, run in enumerate(runs):
+                taken += len(run[1])
+                if taken >= RUN:
+                    runs, left = runs[: i + 1], runs[i + 1 :]
+                    break
+            else:
+                left = []
+            self.runs = left
         return [SendRecords(topic, records, tokens, index) for (topic, index), records, tokens in runs]
 
     def close(self) -> None:

@@ -1,0 +1,61 @@
+"""Which lane a record takes: the partitions of the topics that a producer writes to."""
+
+from __future__ import annotations
+
+from .in_flight import Lane
+from .kernel import Context
+from .leadership import Leaderships
+from .messages import Partition, TopicName
+from .partitioner import partition_of
+from .producer_outlet import ProducerSettings
+
+
+class Lanes:
+    """All lanes of one producer, by partition and by topic."""
+
+    def __init__(self, leaderships: Leaderships, settings: ProducerSettings) -> None:
+        self.by_partition: dict[Partition, Lane] = {}
+        self._leaderships = leaderships
+        self._settings = settings
+        self._topics: dict[str, tuple[TopicName, list[Lane]]] = {}
+        self._sticky: dict[str, int] = {}
+
+    def of(self, topic: str, ctx: Context) -> list[Lane] | None:
+        """The lanes of a topic by partition; None while it is not known."""
+        name = self._leaderships.topics.get(topic)
+        if name is None:
+            return None
+        known = self._topics.get(topic)
+        if known is not None and known[0] == name:
+            return known[1]
+        self._leaderships.want(topic, ctx)
+        lanes = [self._lane(topic, Partition(name.id, i)) for i in range(name.partitions)]
+        self._topics[topic] = (name, lanes)
+        return lanes
+
+    def choose(self, topic: str, key: bytes | None, size: int, lanes: list[Lane], ctx: Context) -> Lane:
+        """By key; without one the same partition until its batch is full or gone, then another that somebody leads."""
+        if key is not None:
+            return lanes[partition_of(key, len(lanes))]
+        chosen = self._sticky.get(topic, -1)
+        if 0 <= chosen < len(lanes) and lanes[chosen].queue.has_room(size):
+            return lanes[chosen]
+        led = [i for i, lane in enumerate(lanes) if self._leaderships.route(lane.partition)] or list(range(len(lanes)))
+        others = [i for i in led if i != chosen] or led
+        chosen = self._sticky[topic] = ctx.random.choice(others)
+        return lanes[chosen]
+
+    def forget(self, lane: Lane) -> None:
+        """The topic was deleted."""
+        del self.by_partition[lane.partition]
+        self._topics.pop(lane.topic, None)
+        self._sticky.pop(lane.topic, None)
+        self._leaderships.unwant(lane.topic)
+
+    def _lane(self, topic: str, partition: Partition) -> Lane:
+        lane = self.by_partition.get(partition)
+        if lane is None:
+            settings = self._settings
+            lane = Lane(topic, partition, settings.batch_bytes, idempotent=settings.numbered, acks=settings.acks)
+            self.by_partition[partition] = lane
+        return lane
