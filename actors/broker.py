@@ -189,6 +189,7 @@ class Broker(Actor):
                 self._propose(ctx)
             case MetadataUpdate():
                 self._adopt(self.metadata.on_update(message, ctx), ctx)
+                self.membership.hear_of(self.metadata.active, ctx)
             case MetadataRange():
                 self._adopt(self.metadata.on_range(message, ctx), ctx)
             case MetadataSnapshot():
@@ -277,11 +278,11 @@ class Broker(Actor):
     # --- Membership ---
 
     def _maybe_register(self, ctx: Context) -> None:
-        """The logs are read and the metadata is known: ask for a place."""
-        if self.membership.state != "recovering" or not self.logs.recovered or not self.metadata.caught_up:
+        """The logs are read: ask for a place."""
+        if self.membership.state != "recovering" or not self.logs.recovered:
             return
-        claims = self.logs.claims(self.image)
-        self.membership.register(claims, self._same_boot, self._clean_epoch, ctx)
+        claims, nameless = self.logs.claims(ctx.disk)
+        self.membership.register(claims, nameless, self._same_boot, self._clean_epoch, ctx)
         ctx.set_timer(HousekeepingTimer(), HOUSEKEEPING_MS)
 
     def _stop(self, ctx: Context) -> None:
@@ -310,9 +311,6 @@ class Broker(Actor):
         """Committed metadata has moved (or this broker has just been registered): take on the roles that it gives."""
         if not changed:
             return
-        if self.membership.state == "recovering":
-            self._maybe_register(ctx)
-            return
         if self.broker_epoch < 0 or self.image.end <= self.broker_epoch:
             return
         partitions = self.metadata.take_changed()
@@ -326,7 +324,7 @@ class Broker(Actor):
         for partition in partitions:
             self._reconcile(partition, ctx)
         self.fetchers.poll(self.broker_epoch, ctx)
-        self._propose(ctx)
+        self._consider_all(ctx)
         self._serve_waiting(None, ctx)
 
     def _reconcile(self, partition: Partition, ctx: Context) -> None:
@@ -340,6 +338,7 @@ class Broker(Actor):
                 self.reads.committed(partition, ctx)
             return
         replica = self.logs.ensure(state, self.image, ctx)
+        self._unsynced[partition] = None  # what an earlier life wrote may be no further than the page cache
         if replica.damaged:
             if self.me in state.isr or self.me in state.elr:
                 self._report_damage(replica, ctx)
@@ -366,8 +365,6 @@ class Broker(Actor):
             self._advance(replica, ctx)
         elif state.leader >= 0:
             copying = replica.follow(state, partial(self._lower, replica, ctx))
-            if copying.cutting is not None:
-                self._unsynced[partition] = None
             self.fetchers.follow(state.leader, copying)
         else:
             replica.wait(state)
@@ -473,6 +470,14 @@ class Broker(Actor):
                     self._isr_changed(replica, leading, ctx)
             elif leading.proposal is not None and leading.proposal.partition_epoch >= result.partition_epoch:
                 leading.proposal = None
+        self._propose(ctx)
+
+    def _consider_all(self, ctx: Context) -> None:
+        """A broker may have been unfenced: whoever has caught up may join now."""
+        for partition in sorted(self.replicas):
+            replica = self.replicas[partition]
+            if replica.leading is not None:
+                self.followers.consider(replica, replica.leading)
         self._propose(ctx)
 
     def _propose(self, ctx: Context) -> None:

@@ -18,6 +18,7 @@ import msgspec
 
 from ..storage.disk import Generation
 from .broadcast import Publisher
+from .damage import report
 from .decisions import Decision, Decisions, Question, Quorum, refusal
 from .errors import ErrorCode
 from .events import ControllerElected, ControllerResigned, MetadataSnapshotSkipped
@@ -38,6 +39,7 @@ from .messages import (
     HeartbeatReply,
     PeerGone,
     Register,
+    ReportDamage,
     ReserveProducerIds,
     Synced,
     Vote,
@@ -57,7 +59,7 @@ from .topics import create, delete
 CHUNK = 256 << 10  # bytes of metadata applied before other inputs have their turn
 TURN = 100  # questions decided before that
 
-Request = AlterPartition | Register | ReserveProducerIds | CreateTopic | DeleteTopic
+Request = AlterPartition | Register | ReserveProducerIds | CreateTopic | DeleteTopic | ReportDamage
 
 
 class ControllerConfig(msgspec.Struct, frozen=True):
@@ -137,8 +139,10 @@ class Controller(Actor):
                 self.raft.on_message(sender, message, ctx)
             case BrokerHeartbeat():
                 self._on_heartbeat(sender, message, ctx)
-            case AlterPartition() | Register() | ReserveProducerIds() | CreateTopic() | DeleteTopic():
+            case AlterPartition() | Register() | ReserveProducerIds() | CreateTopic() | DeleteTopic() | ReportDamage():
                 self._on_request(sender, message, ctx)
+            case ReportDamage() if self.active:
+                self.decisions.ask(Question(lambda _: report(self.image, message)), ctx)
             case FetchMetadata():
                 ctx.send(sender, self.source.answer(message))
             case FetchLeadership():
@@ -189,8 +193,8 @@ class Controller(Actor):
     def _on_request(self, sender: Address, message: Request, ctx: Context) -> None:
         if not self.active:
             reply = refusal(message, ErrorCode.NOT_CONTROLLER, self.raft.leader, "This controller is not active.")
-            assert reply is not None, f"{message!r} has no refusal"
-            ctx.send(sender, reply)
+            if reply is not None:
+                ctx.send(sender, reply)
             return
         self.decisions.ask(Question(lambda ctx: self._decide(message, ctx), sender, message), ctx)
 
@@ -201,6 +205,9 @@ class Controller(Actor):
             case Register():
                 assert self.registrations is not None
                 return self.registrations.register(message, ctx)
+            case ReportDamage():
+                assert self.registrations is not None
+                return self.registrations.damaged(message)
             case ReserveProducerIds():
                 return reserve(self.image, message)
             case CreateTopic():

@@ -27,7 +27,7 @@ class Copying:
         self.epoch = epoch
         self.hw = min(hw, log.end)
         self._lower = lower  # lower the durable recovery point; None if it is low enough already
-        self.cutting: tuple[Generation, int] | None = None  # the cut that waits for the recovery point
+        self.cutting: tuple[Generation, int, bool] | None = None  # (when, where, reset) of the cut that waits
         self.truncated = 0  # records given up by the last cut, for events
 
     def wanted(self) -> FetchPartition | None:
@@ -44,19 +44,21 @@ class Copying:
         self.cut(target)
 
     def cut(self, offset: int) -> None:
-        """Truncate, after the recovery point is durably below the cut."""
+        """Truncate, after the recovery point is durably below the cut (which falls on the start of a batch)."""
         self.truncated = self.log.end - offset
-        generation = self._lower(offset)
-        if generation is None:
-            self._cut(offset)
-        else:
-            self.cutting = (generation, offset)
+        self._prepare(self.log.truncation_end(offset), offset, reset=False)
 
     def reset(self, offset: int) -> None:
         """Everything here lies below the leader's log start: begin there (KAFKA-9491: the high watermark too)."""
         self.truncated = max(0, self.log.end - offset)
-        self.log.reset_to(offset)
-        self.hw = offset
+        self._prepare(0, offset, reset=True)
+
+    def _prepare(self, point: int, offset: int, *, reset: bool) -> None:
+        generation = self._lower(point)
+        if generation is None:
+            self._cut(offset, reset=reset)
+        else:
+            self.cutting = (generation, offset, reset)
 
     def take(self, answer: FetchedPartition) -> int:
         """Append the records of a good answer and adopt its high watermark. Returns the bytes appended.
@@ -74,14 +76,16 @@ class Copying:
         """Returns whether a cut that waited has been made: fetch on."""
         if self.cutting is None or self.cutting[0] > generation:
             return False
-        _, offset = self.cutting
+        _, offset, reset = self.cutting
         self.cutting = None
-        self._cut(offset)
+        self._cut(offset, reset=reset)
         return True
 
-    def _cut(self, offset: int) -> None:
-        if offset < self.log.end or bug("keep-cache-at-end"):
-            self.log.truncate_to(offset)
-        else:
-            self.log.epochs.truncate_from_end(offset)  # an epoch that began at the end goes too (KAFKA-10706)
-        self.hw = min(self.hw, offset)
+    def _cut(self, offset: int, *, reset: bool) -> None:
+        if reset:
+            self.log.reset_to(offset)
+            self.hw = offset
+            return
+        if offset < self.log.end or not bug("keep-cache-at-end"):
+            self.log.truncate_to(offset)  # an epoch that began at the end goes too (KAFKA-10706)
+        self.hw = min(self.hw, self.log.end)

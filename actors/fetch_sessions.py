@@ -64,13 +64,16 @@ class FetchSessions:
         if session is not None and session.broker_epoch == fetch.broker_epoch and fetch.id <= session.last_id:
             return None  # the network delivers again, or late, what was answered or given up
         if fetch.sequence == 0:
-            session = self._sessions[fetch.replica] = Session(ctx.random.getrandbits(31) | 1, fetch.broker_epoch)
+            session = Session(ctx.random.getrandbits(31) | 1, fetch.broker_epoch)
+            self._sessions[fetch.replica] = session
         elif session is None or session.id != fetch.session or session.broker_epoch != fetch.broker_epoch:
             ctx.send(sender, Fetched(fetch.id, ErrorCode.FETCH_SESSION_ID_NOT_FOUND, 0, 0, []))
             return None
         elif session.sequence != fetch.sequence:
             ctx.send(sender, Fetched(fetch.id, ErrorCode.INVALID_FETCH_SESSION_EPOCH, 0, 0, []))
             return None
+        if session.parked is not None:
+            self._answer(fetch.replica, session, ctx, anyway=True)  # it asks again without waiting for this one
         session.sequence = fetch.sequence + 1
         session.last_id = fetch.id
         session.parked = (sender, fetch)

@@ -1,9 +1,10 @@
 """The follower's conversation with one leader: one long-polled request for all partitions (KIP-227).
 
 The first request of a session lists every partition, later ones only those whose position changed since they were last
-listed; any mismatch starts a new session with a full list. One request is out at a time. When a durable offset moves
-while it is parked at the leader, a one-way `Synced` tells so; losing that is harmless, since the next request lists
-the partition again.
+listed; any mismatch starts a new session with a full list. One request is out at a time; a second one is sent only when a
+partition was added that cannot wait until the parked one is answered (a new leader must hear from its followers at
+once), and the leader then answers the first. When a durable offset moves while a request is parked, a one-way `Synced`
+tells so; losing that is harmless, since the next request lists the partition again.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ class Fetcher:
         self.copies: dict[Partition, Copying] = {}
         self._session = 0
         self._sequence = 0
-        self._request: int | None = None  # id of the request that is out
+        self._out: list[int] = []  # ids of the requests that are out
+        self._urgent = False  # something was added that should not wait for a parked request
         self._sent: dict[Partition, FetchPartition] = {}  # as last listed in this session
         self._changed: dict[Partition, None] = {}
         self._forgotten: dict[Partition, None] = {}
@@ -56,6 +58,7 @@ class Fetcher:
         self._resting.pop(copying.partition, None)
         self._sent.pop(copying.partition, None)
         self._changed[copying.partition] = None
+        self._urgent = True
 
     def remove(self, partition: Partition) -> None:
         """Follow it here no longer."""
@@ -65,22 +68,24 @@ class Fetcher:
         if self._sent.pop(partition, None) is not None:
             self._forgotten[partition] = None
 
-    def change(self, partition: Partition) -> None:
-        """Its position has moved: list it in the next request."""
+    def change(self, partition: Partition, *, urgent: bool = False) -> None:
+        """Its position has moved: list it in the next request; if urgent, do not wait for a parked one."""
         if partition in self.copies:
             self._changed[partition] = None
+            self._urgent = self._urgent or urgent
 
     def restart(self) -> None:
         """Begin a new session: the leader is another process, or an answer got lost."""
         self._session = self._sequence = 0
-        self._request = None
+        self._out = []
         self._sent = {}
         self._forgotten = {}
         self._changed = dict.fromkeys(self.copies)
 
     def poll(self, to: Address, broker_epoch: int, request_id: int, ctx: Context) -> bool:
         """Send the next request unless one is out. Returns whether `request_id` was used."""
-        if self._request is not None or not self.copies:
+        room = not self._out or (self._urgent and len(self._out) == 1 and self._session != 0)
+        if not room or not self.copies:
             return False
         for partition in [partition for partition, until in self._resting.items() if until <= ctx.now]:
             del self._resting[partition]
@@ -95,12 +100,15 @@ class Fetcher:
                 self._sent[partition] = part
                 self._synced[partition] = part.durable
         self._changed = {}
+        self._urgent = False
+        if self._out and not wanted:
+            return False
         forgotten = list(self._forgotten)
         self._forgotten = {}
         if not self._sent:
             self._rest(ctx)
             return False
-        self._request = request_id
+        self._out.append(request_id)
         fetch = Fetch(
             request_id,
             self.me,
@@ -112,20 +120,21 @@ class Fetcher:
             wanted,
             forgotten,
         )
+        self._sequence += 1
         ctx.send(to, fetch)
         ctx.set_timer(FetcherTimer(self.leader), self.wait_ms + self.retry_ms)
         return True
 
     def on_timer(self, ctx: Context) -> None:
         """An overdue answer is given up, and with it the session."""
-        if self._request is not None:
+        if self._out:
             self.restart()
 
     def answered(self, answer: Fetched, ctx: Context) -> list[FetchedPartition]:
-        """The partitions of an answer to the request that is out; a stale or refused answer has none."""
-        if answer.id != self._request:
+        """The partitions of an answer to a request that is out; a stale or refused answer has none."""
+        if answer.id not in self._out:
             return []
-        self._request = None
+        self._out.remove(answer.id)
         if answer.error is not ErrorCode.NONE:
             self.restart()
             if answer.error not in (ErrorCode.FETCH_SESSION_ID_NOT_FOUND, ErrorCode.INVALID_FETCH_SESSION_EPOCH):
@@ -133,7 +142,6 @@ class Fetcher:
                 self._rest(ctx)
             return []
         self._session = answer.session
-        self._sequence = answer.sequence + 1
         return [part for part in answer.partitions if part.partition in self.copies]
 
     def dropped(self, partition: Partition, ctx: Context, *, rest: bool) -> None:
@@ -141,8 +149,10 @@ class Fetcher:
         self._sent.pop(partition, None)
         if rest:
             self._resting[partition] = Millis(ctx.now + self.retry_ms)
-            if self._request is None:
+            if not self._out:
                 self._rest(ctx)
+        else:
+            self._urgent = True
         self._changed[partition] = None
 
     def tell_synced(self, to: Address, broker_epoch: int, moved: Iterable[Partition], ctx: Context) -> None:
@@ -154,7 +164,7 @@ class Fetcher:
                 continue
             self._changed[partition] = None
             durable = copying.log.durable_end
-            if self._request is not None and partition in self._sent and durable > self._synced.get(partition, -1):
+            if self._out and partition in self._sent and durable > self._synced.get(partition, -1):
                 self._synced[partition] = durable
                 parts.append(SyncedPartition(partition, copying.epoch, durable))
         if parts:

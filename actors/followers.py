@@ -82,6 +82,11 @@ class Followers:
             return image.brokers[broker].epoch
         return image.brokers[broker].epoch if image.may_lead(broker) else None
 
+    def consider(self, replica: Replica, leading: PartitionLeading) -> None:
+        """Propose whoever has caught up and is not in sync yet."""
+        for follower in sorted(leading.followers):
+            self._consider(replica, leading, follower)
+
     def _consider(self, replica: Replica, leading: PartitionLeading, follower: int) -> None:
         change = leading.propose_join(follower, replica.hw, self.eligible)
         if change is not None:

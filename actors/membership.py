@@ -58,6 +58,7 @@ class Membership:
         self._register: Register | None = None
         self._request = 0
         self._turn = 0
+        self._asked = -1  # the controller that was asked last
         self._sequence = 0
         self._sent: OrderedDict[int, Millis] = OrderedDict()
 
@@ -67,8 +68,10 @@ class Membership:
 
     # --- Registration ---
 
-    def register(self, recovered: list[RecoveredReplica], same_boot: bool, clean_epoch: int, ctx: Context) -> None:
-        """The logs are read: ask for a place."""
+    def register(
+        self, recovered: list[RecoveredReplica], nameless: bool, same_boot: bool, clean_epoch: int, ctx: Context
+    ) -> None:
+        """The logs are read: ask for a place. With `nameless` logs the directory passes for a new one."""
         self.state = "registering"
         endpoint = ctx.me.rpartition("/")[0]
         self._register = Register(
@@ -76,7 +79,7 @@ class Membership:
             self.cluster_id,
             self.broker,
             ctx.incarnation,
-            self.directory_id,
+            f"{self.directory_id}?" if nameless else self.directory_id,
             endpoint,
             self.rack,
             recovered,
@@ -90,6 +93,7 @@ class Membership:
         order = sorted(self.controllers)
         target = self.active if self.active in self.controllers else order[self._turn % len(order)]
         self._turn += 1
+        self._asked = target
         self.active = -1
         ctx.send(address(self.controllers[target], "controller"), self._register)
         ctx.set_timer(RegisterTimer(), 100 + ctx.random.randint(0, 50))
@@ -106,6 +110,7 @@ class Membership:
             self.heartbeat(0, ctx)
             return True
         self.refused = answer.reason
+        self._asked = -1
         if answer.error is ErrorCode.NOT_CONTROLLER and answer.leader in self.controllers:
             self.active = answer.leader
             self._ask(ctx)
@@ -113,7 +118,14 @@ class Membership:
 
     def on_register_timer(self, ctx: Context) -> None:
         """No answer, or not the right controller: ask the next."""
+        self._asked = -1
         if self.state == "registering":
+            self._ask(ctx)
+
+    def hear_of(self, active: int, ctx: Context) -> None:
+        """The broadcast names the active controller: register there at once."""
+        if self.state == "registering" and active in self.controllers and active != self._asked:
+            self.active = active
             self._ask(ctx)
 
     # --- Heartbeats ---

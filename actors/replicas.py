@@ -111,21 +111,25 @@ class Replicas:
             self.unread[key] = done.error or "it could not be read"
         return True
 
-    def claims(self, image: MetadataImage) -> list[RecoveredReplica]:
-        """What the registration says of each replica that the metadata (as far as known) places here."""
+    def claims(self, disk: Disk) -> tuple[list[RecoveredReplica], bool]:
+        """What the registration says of each replica found; and whether all that was found could be named.
+
+        A directory that does not tell its topic id cannot be spoken for: then this data directory proves nothing.
+        """
         claims = []
-        for partition in sorted(image.partitions):
-            topic = image.topics.get(partition.topic)
-            if topic is None:
-                continue
-            key = (topic.name, partition.index)
-            durable = image.configs(partition.topic).durability == "fsync"
+        nameless = False
+        for key in sorted({*self.found, *self.unread}):
+            topic_id = topic_id_in(disk, directory_of(*key))
             found = self.found.get(key)
-            if key in self.unread:
-                claims.append(RecoveredReplica(partition, -1, durable, self.unread[key]))
-            elif found is not None:
-                claims.append(RecoveredReplica(partition, found.end, durable, found.corrupt or ""))
-        return claims
+            if topic_id is None:
+                nameless = nameless or found is None or found.end > 0 or found.corrupt is not None
+                continue
+            partition = Partition(TopicId(topic_id), key[1])
+            if found is None:
+                claims.append(RecoveredReplica(partition, -1, True, self.unread[key]))
+            else:
+                claims.append(RecoveredReplica(partition, found.end, True, found.corrupt or ""))
+        return claims, nameless
 
     # --- Opening and closing ---
 
@@ -149,7 +153,7 @@ class Replicas:
         )
         recovered = self.found.pop(key, None)
         topic_id = topic_id_bytes(state.partition.topic)
-        foreign = recovered is not None and topic_id_in(ctx.disk, directory) not in (None, state.partition.topic)
+        foreign = recovered is not None and topic_id_in(ctx.disk, directory) != state.partition.topic
         if key in self.unread or foreign or (recovered is not None and recovered.corrupt is not None):
             self.set_aside(directory, ctx)
             self.unread.pop(key, None)
