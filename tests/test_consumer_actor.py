@@ -224,3 +224,32 @@ def test_offsets_are_looked_up_until_the_leader_knows_them() -> None:
     world.tell(LookUp("r", [("t", 7, LATEST)], 500))
     world.run(1_000)
     assert "no partition 7" in shelf.lookup_failures["r"].sentence
+
+
+def test_an_answer_from_before_a_seek_leaves_no_gap() -> None:
+    world, shelf, _ = reading(Start(EARLIEST))
+    world.run(20)
+    world.delay = (20, 20)
+    world.append("t", [b"3"])
+    world.run(15)
+    world.tell(Seek("t", 0, Start(0), 2))
+    world.run(500)
+    assert [chunk.generation for chunk in shelf.chunks] == [1, 2]
+    assert shelf.values == {0: [b"0", b"1", b"2", b"0", b"1", b"2", b"3"]}
+
+
+def test_whole_batches_before_the_position_are_skipped() -> None:
+    world, shelf, _ = reading(Start(3))
+    world.append("t", [b"3"])
+    everything = Payload(b"".join(world.topics["t"].logs[0]))
+
+    def refuse(message: Message) -> Message | None:
+        if not isinstance(message, Consume) or message.partitions[0].offset > 3:
+            return None
+        return Consumed(
+            message.id, [ConsumedPartition(message.partitions[0].partition, ErrorCode.NONE, 4, 0, everything)]
+        )
+
+    world.refuse = refuse
+    world.run(100)
+    assert shelf.values == {0: [b"3"]}

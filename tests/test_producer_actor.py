@@ -174,6 +174,21 @@ def test_after_an_unknown_outcome_the_producer_goes_on_under_a_new_epoch_from_ze
     assert outcomes.acked == {1: (0, 0)}
 
 
+def test_an_answer_for_a_later_batch_proves_the_earlier_one() -> None:
+    world, outcomes, _ = ready(delivery_timeout_ms=500, request_timeout_ms=10_000, batch_bytes=100, linger_ms=0)
+    send(world, 0)
+    world.run(10)
+    world.refuse = silence
+    send(world, 1, size=60)
+    send(world, 2, size=60)
+    _, _, (_, third) = world.requests(Produce)
+    done = ProducedBatch(third.batches[0].partition, ErrorCode.NONE, 7)
+    world.actor.on_message(LOCAL, Produced(third.id, [done]), world.ctx)
+    world.run(600)
+    assert outcomes.acked == {0: (0, 0), 1: (0, -1), 2: (0, 7)}
+    assert not outcomes.failures
+
+
 def test_a_refused_batch_fails_and_those_behind_it_fly_again_in_order() -> None:
     world, outcomes, _ = ready(batch_bytes=100, linger_ms=0)
     send(world, 0)
