@@ -126,6 +126,18 @@ def registration_changes(image: MetadataImage, broker: int, restart: Restart) ->
     return [change for change in changes if change is not None]
 
 
+def damage_changes(image: MetadataImage, broker: int, partitions: Sequence[Partition]) -> list[PartitionChanged]:
+    """A broker found its logs of these partitions damaged: it has no place there until it has fetched them anew."""
+    changes = []
+    for partition in sorted(set(partitions)):
+        before = image.partitions.get(partition)
+        if before is not None:
+            min_insync = image.min_insync(before)
+            after = leave(before, broker, min_insync, proved=False)
+            changes.append(settle(before, after, _others(image, before, {broker}), min_insync))
+    return [change for change in changes if change is not None]
+
+
 def unfence_changes(image: MetadataImage, broker: int) -> list[PartitionChanged]:
     """A broker is back: it leads what nobody leads, if it is eligible there."""
     if image.brokers[broker].stopping:

@@ -21,11 +21,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .decisions import Decision, Question
-from .elections import Restart, fence_changes, registration_changes, stop_changes, unfence_changes
+from .elections import Restart, damage_changes, fence_changes, registration_changes, stop_changes, unfence_changes
 from .errors import ErrorCode
 from .isr_changes import broker_error
 from .kernel import Context, Incarnation, Message, Millis
-from .messages import BrokerHeartbeat, HeartbeatReply, Partition, PeerGone, Register, Registered
+from .messages import BrokerHeartbeat, HeartbeatReply, Partition, PeerGone, Register, Registered, ReportDamage
 from .metadata import MetadataImage
 from .metadata_records import BrokerFenced, BrokerRegistered, BrokerStopping, BrokerUnfenced, MetadataRecord
 from .sessions import Sessions
@@ -133,6 +133,14 @@ class Registrations:
         records: list[MetadataRecord] = [BrokerUnfenced(beat.broker, state.epoch)]
         records += unfence_changes(self._image, beat.broker)
         return Decision(records, f"b{beat.broker} sends heartbeats and knows its registration")
+
+    def damaged(self, report: ReportDamage) -> Decision:
+        """A running broker found damage: it loses its place there, so that it may fetch those partitions anew."""
+        if broker_error(self._image, report.broker, report.broker_epoch) is not ErrorCode.NONE:
+            return Decision([])
+        partitions = [Partition(*partition) for partition in report.partitions]
+        records: list[MetadataRecord] = [*damage_changes(self._image, report.broker, partitions)]
+        return Decision(records, f"b{report.broker} found its log damaged")
 
     # --- stopping
 
