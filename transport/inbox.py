@@ -1,0 +1,72 @@
+"""Messages out of one socket: whole, or not at all.
+
+ZeroMQ hands over a message frame by frame, and limits the size of a frame but neither their number nor their sum. A
+message of a million empty frames must cost us no memory and no long turn, so what is too large or too many is read
+and thrown away, a little at each turn.
+"""
+
+from __future__ import annotations
+
+import zmq
+
+from ..storage.disk import Buffer
+from .budget import MAX_MESSAGE, ZERO_COPY
+from .codec import MAX_FRAMES
+
+SKIP_AT_ONCE = 2_000
+"""Frames of a refused message that are thrown away in one go: about 2 ms."""
+
+
+def events_of(socket: zmq.Socket[bytes]) -> int:
+    """What the socket can do now (zmq.POLLIN, zmq.POLLOUT): ask after everything that was done with it."""
+    events = socket.get(zmq.EVENTS)
+    assert isinstance(events, int), "ZMQ_EVENTS is a number"
+    return events
+
+
+class Inbox:
+    """The receiving half of a socket. Only to be asked when the socket has something (POLLIN)."""
+
+    __slots__ = ("_skipping", "_socket", "refused")
+
+    def __init__(self, socket: zmq.Socket[bytes]) -> None:
+        self._socket = socket
+        self._skipping = False
+        self.refused = 0  # messages with too many frames or bytes
+
+    def receive(self, *, labelled: bool) -> tuple[zmq.Frame | None, list[Buffer]] | None:
+        """The next message: its label (routing id or topic; None where sockets have none) and its frames.
+
+        None: there was only (a part of) a message that is refused. Call again while the socket has something.
+        """
+        if self._skipping:
+            self._skip()
+            return None
+        frame = self._socket.recv(zmq.NOBLOCK, copy=False)
+        label: zmq.Frame | None = None
+        if labelled:
+            label = frame
+            if not frame.more:
+                return label, []
+            frame = self._socket.recv(zmq.NOBLOCK, copy=False)
+        size = len(frame)
+        frames: list[Buffer] = [frame.bytes if size < ZERO_COPY else frame.buffer]
+        while frame.more:
+            if len(frames) >= MAX_FRAMES or size > MAX_MESSAGE:
+                self._skipping = True
+                self.refused += 1
+                return None
+            frame = self._socket.recv(zmq.NOBLOCK, copy=False)
+            length = len(frame)
+            size += length
+            frames.append(frame.bytes if length < ZERO_COPY else frame.buffer)
+        if size > MAX_MESSAGE:
+            self.refused += 1
+            return None
+        return label, frames
+
+    def _skip(self) -> None:
+        for _ in range(SKIP_AT_ONCE):
+            if not self._socket.recv(zmq.NOBLOCK, copy=False).more:
+                self._skipping = False
+                return

@@ -1,0 +1,423 @@
+"""All sockets of one node, and how they are read.
+
+A node binds one ROUTER (requests come, replies leave), opens one DEALER per endpoint that it asks (requests leave,
+replies come), may bind one PUB, and has one SUB for all broadcasters that it listens to. Delivery is best effort:
+whatever cannot be sent now, or soon, is dropped and counted (`budget.Counters`). Whatever arrives and is not a message
+is dropped and counted too; nothing that comes from outside raises.
+
+ZeroMQ's file descriptor is edge-triggered and says only that *something* changed; what, tells ZMQ_EVENTS. A send or a
+receive may swallow the change that another was waiting for. Hence the rule: after a batch of sends and receives, call
+`settle`, which looks at the EVENTS of every socket that was touched. Whoever forgets that waits for ever, some day.
+
+Origins. A request's is its route (`@...`), a reply's the endpoint that its DEALER asks, whatever the envelope claims.
+A broadcast's is the node that its envelope names: a PUB socket has another port than its node, broadcasts are hints,
+and they come from endpoints that we chose ourselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol
+
+import msgspec
+import zmq
+
+from ..actors.kernel import Address, node_of
+from ..actors.messages import Envelope
+from ..storage.disk import Buffer
+from .budget import MAX_AGE, Counters, sendable, size_of
+from .codec import Codec, ProtocolError
+from .inbox import Inbox, events_of
+from .monitor import Monitor, is_gone
+from .options import bind, new_context, new_socket
+from .peers import IDLE_SECONDS, Peer
+from .routes import Routes
+
+SWEEP_SECONDS = 10.0
+"""How often idle peers are looked for."""
+
+
+class Received(NamedTuple):
+    """A message for the node, and where it came from."""
+
+    envelope: Envelope
+    origin: str
+
+
+class Listener(Protocol):
+    """Whom the sockets tell. None of these may call back into the sockets at once, except to send."""
+
+    def ready(self) -> None:
+        """There is something to `receive`."""
+        ...
+
+    def peer_disconnected(self, endpoint: str) -> Callable[[], None]:
+        """The connection to a watched peer dropped just now. What is returned is called if the peer proves gone."""
+        ...
+
+    def route_gone(self, route: str) -> None:
+        """The connection behind a route has closed."""
+        ...
+
+
+class _Line:
+    """A socket that can be read, and what there is to do about it."""
+
+    __slots__ = ("descriptor", "inbox", "peer", "queued", "socket", "touched")
+
+    def __init__(self, socket: zmq.Socket[bytes], inbox: Inbox, peer: Peer | None = None) -> None:
+        self.socket = socket
+        self.descriptor = int(socket.get(zmq.FD))
+        self.inbox = inbox
+        self.peer = peer
+        self.queued = False  # it is among the ready ones
+        self.touched = False  # its EVENTS must be looked at again
+
+
+class Sockets:
+    """See the module's essay. Everything runs on the loop's thread."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        listener: Listener,
+        topics: Mapping[str, str],
+        *,
+        watch_all: bool = False,
+        insecure: bool = False,
+    ) -> None:
+        self.counters = Counters()
+        self._loop = loop
+        self._listener = listener
+        self._topics = {topic.encode(): actor for topic, actor in topics.items()}
+        self._watch_all = watch_all
+        self._insecure = insecure
+        self._context = new_context()
+        self._codec = Codec()
+        self._routes: Routes | None = None  # a client has none
+        self._router: _Line | None = None
+        self._publisher: zmq.Socket[bytes] | None = None
+        self._subscriber: _Line | None = None  # opened for the first broadcaster
+        self._subscribed: set[str] = set()
+        self._peers: dict[str, _Line] = {}
+        self._ready: deque[_Line] = deque()
+        self._touched: list[_Line] = []
+        self._probes: set[asyncio.Task[None]] = set()
+        self._expiry: asyncio.TimerHandle | None = None
+        self._sweep_timer = loop.call_later(SWEEP_SECONDS, self._sweep)
+        self._closed = False
+
+    # --- Opening ---
+
+    def bind(self, endpoint: str) -> str:
+        """Listen for requests. Returns the endpoint with its real port. Raises TransportError."""
+        socket = new_socket(self._context, zmq.ROUTER, endpoint)
+        monitor = Monitor(self._context, socket, zmq.EVENT_DISCONNECTED)
+        self._routes = Routes(socket, monitor, self.counters)
+        bound = bind(socket, endpoint, insecure=self._insecure)
+        self._router = self._open(_Line(socket, self._routes.inbox))
+        self._loop.add_reader(int(monitor.socket.get(zmq.FD)), self._read_routes, self._routes)
+        self._read_routes(self._routes)
+        return bound
+
+    def bind_broadcast(self, endpoint: str) -> str:
+        """Be ready to publish. Returns the endpoint with its real port. Raises TransportError."""
+        self._publisher = new_socket(self._context, zmq.PUB, endpoint)
+        return bind(self._publisher, endpoint, insecure=self._insecure)
+
+    def subscribe(self, endpoint: str) -> None:
+        """Listen to what is published there. A second time does nothing; an impossible endpoint is counted."""
+        if endpoint in self._subscribed:
+            return
+        self._subscribed.add(endpoint)
+        if self._subscriber is None:
+            socket = new_socket(self._context, zmq.SUB, endpoint)
+            for topic in self._topics:
+                socket.setsockopt(zmq.SUBSCRIBE, topic)
+            self._subscriber = self._open(_Line(socket, Inbox(socket)))
+        if "[" in endpoint:
+            self._subscriber.socket.setsockopt(zmq.IPV6, 1)
+        if not _connect(self._subscriber.socket, endpoint):
+            self.counters.foreign += 1
+
+    def unsubscribe(self, endpoint: str) -> None:
+        """Listen to that no longer."""
+        if endpoint in self._subscribed and self._subscriber is not None:
+            self._subscribed.discard(endpoint)
+            _disconnect(self._subscriber.socket, endpoint)
+
+    def watch(self, endpoint: str) -> None:
+        """Keep a connection to a peer, and tell the listener when it proves gone. A second time does nothing."""
+        line = self._line_to(endpoint)
+        if line is not None and line.peer is not None and line.peer.monitor is None:
+            self._monitor(line.peer)
+
+    def unwatch(self, endpoint: str) -> None:
+        """A peer may be forgotten again once it is idle."""
+        line = self._peers.get(endpoint)
+        if line is not None and line.peer is not None and line.peer.monitor is not None and not self._watch_all:
+            self._loop.remove_reader(int(line.peer.monitor.socket.get(zmq.FD)))
+            line.peer.monitor.close()
+            line.peer.monitor = None
+
+    @property
+    def watched(self) -> list[str]:
+        """The endpoints of all watched peers."""
+        return [endpoint for endpoint, line in self._peers.items() if line.peer and line.peer.monitor]
+
+    # --- Sending ---
+
+    def send(self, to: str, envelope: Envelope) -> None:
+        """Send to an endpoint or a route, now or soon or never. Afterwards `settle`."""
+        frames = self._codec.encode(envelope)
+        size = size_of(frames)
+        if not sendable(frames, size):
+            self.counters.too_large += 1
+        elif to.startswith("@"):
+            self._reply(to, frames, size)
+        else:
+            self._ask(to, frames, size)
+
+    def publish(self, topic: str, envelope: Envelope) -> None:
+        """Broadcast to whoever is subscribed and keeps up."""
+        frames = self._codec.encode(envelope)
+        if not sendable(frames, size_of(frames)):
+            self.counters.too_large += 1
+        elif self._publisher is not None:
+            self._publisher.send_multipart([topic.encode(), *frames], zmq.NOBLOCK)
+            self.counters.published += 1
+
+    # --- Receiving ---
+
+    @property
+    def pending(self) -> bool:
+        """Whether `receive` may have something."""
+        return bool(self._ready)
+
+    def receive(self) -> Received | None:
+        """The next message, from each socket in turn. None: what came was refused, or there was nothing after all."""
+        line = self._ready[0]
+        if not events_of(line.socket) & zmq.POLLIN:
+            self._ready.popleft()
+            line.queued = False
+            return None
+        self._ready.rotate(-1)
+        self._touch(line)
+        refused = line.inbox.refused
+        found = line.inbox.receive(labelled=line.peer is None)
+        self.counters.malformed += line.inbox.refused - refused
+        if found is None:
+            return None
+        label, frames = found
+        try:
+            envelope = self._codec.decode(frames)
+        except ProtocolError:
+            self.counters.malformed += 1
+            return None
+        if line.peer is not None:
+            line.peer.used = self._loop.time()
+            self.counters.received += 1
+            return Received(envelope, line.peer.endpoint)
+        assert label is not None, "only a DEALER's messages have no label"
+        if line is self._subscriber:
+            return self._broadcast(label.bytes, envelope)
+        assert self._routes is not None, "a ROUTER's message"
+        self.counters.received += 1
+        return Received(envelope, self._routes.origin(label))
+
+    def settle(self) -> bool:
+        """Look again at all sockets that were used. True: there is something to `receive`, so come back soon."""
+        while self._touched:
+            touched, self._touched = self._touched, []
+            for line in touched:
+                line.touched = False
+                self._look(line)
+        return bool(self._ready)
+
+    # --- Closing ---
+
+    def close(self, linger_ms: int = 0) -> None:
+        """Close everything; what is on its way has `linger_ms` to leave. A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        self._sweep_timer.cancel()
+        if self._expiry is not None:
+            self._expiry.cancel()
+        for task in self._probes:
+            task.cancel()
+        if self._routes is not None:
+            self._loop.remove_reader(int(self._routes.monitor.socket.get(zmq.FD)))
+            if self._router is not None:
+                self._loop.remove_reader(self._router.descriptor)
+            self._routes.close(linger_ms)
+        if self._publisher is not None:
+            self._publisher.close(linger_ms)
+        if self._subscriber is not None:
+            self._loop.remove_reader(self._subscriber.descriptor)
+            self._subscriber.socket.close(0)
+        for line in list(self._peers.values()):
+            self._forget(line, linger_ms)
+        self._ready.clear()
+        self._touched.clear()
+        self._context.term()
+
+    # --- Inside ---
+
+    def _open(self, line: _Line) -> _Line:
+        self._loop.add_reader(line.descriptor, self._woken, line)
+        self._touch(line)
+        self._loop.call_soon(self._woken, line)  # what came before we listened made no edge
+        return line
+
+    def _woken(self, line: _Line) -> None:
+        if not self._closed and not line.socket.closed:
+            self._look(line)
+            if self.settle():
+                self._listener.ready()
+
+    def _look(self, line: _Line) -> None:
+        events = events_of(line.socket)
+        if events & zmq.POLLIN and not line.queued:
+            line.queued = True
+            self._ready.append(line)
+        if events & zmq.POLLOUT and line.peer is not None and line.peer.waiting:
+            line.peer.flush()
+            self._touch(line)
+
+    def _touch(self, line: _Line) -> None:
+        if not line.touched:
+            line.touched = True
+            self._touched.append(line)
+
+    def _reply(self, to: str, frames: list[Buffer], size: int) -> None:
+        if self._routes is None or self._router is None:
+            self.counters.unroutable += 1
+            return
+        self._touch(self._router)
+        if not self._routes.send(to, frames, size):
+            self._listener.route_gone(to)
+
+    def _ask(self, to: str, frames: list[Buffer], size: int) -> None:
+        line = self._line_to(to)
+        if line is None or line.peer is None:
+            self.counters.unroutable += 1
+            return
+        self._touch(line)
+        line.peer.send(frames, size, self._loop.time())
+        if line.peer.waiting and self._expiry is None:
+            self._expiry = self._loop.call_later(MAX_AGE, self._expire)
+
+    def _broadcast(self, topic: bytes, envelope: Envelope) -> Received | None:
+        actor = self._topics.get(topic)
+        origin = node_of(Address(envelope.sender))
+        if actor is None or not origin.startswith("tcp://"):
+            self.counters.foreign += 1
+            return None
+        self.counters.broadcasts += 1
+        return Received(msgspec.structs.replace(envelope, to=actor), origin)
+
+    def _line_to(self, endpoint: str) -> _Line | None:
+        """The connection to an endpoint, opened if need be; None if that is not a possible endpoint."""
+        line = self._peers.get(endpoint)
+        if line is not None:
+            return line
+        if self._closed or not endpoint.startswith("tcp://"):
+            return None
+        try:
+            socket = new_socket(self._context, zmq.DEALER, endpoint)
+        except zmq.ZMQError:  # too many sockets: as good as unreachable
+            return None
+        peer = Peer(endpoint, socket, self.counters, self._loop.time())
+        if self._watch_all:
+            self._monitor(peer)
+        line = self._peers[endpoint] = self._open(_Line(socket, peer.inbox, peer))
+        if not _connect(socket, endpoint):
+            self._forget(line, 0)
+            return None
+        return line
+
+    def _forget(self, line: _Line, linger_ms: int) -> None:
+        assert line.peer is not None, "only peers are forgotten"
+        self._loop.remove_reader(line.descriptor)
+        if line.peer.monitor is not None:
+            self._loop.remove_reader(int(line.peer.monitor.socket.get(zmq.FD)))
+        if line.queued:
+            self._ready.remove(line)
+        if line.touched:
+            self._touched.remove(line)
+        del self._peers[line.peer.endpoint]
+        line.peer.close(linger_ms)
+
+    def _expire(self) -> None:
+        self._expiry = None
+        now = self._loop.time()
+        waiting = False
+        for line in self._peers.values():
+            if line.peer is not None and line.peer.waiting:
+                line.peer.expire(now)
+                waiting = waiting or line.peer.waiting
+        if waiting:
+            self._expiry = self._loop.call_later(MAX_AGE / 4, self._expire)
+
+    def _sweep(self) -> None:
+        self._sweep_timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+        now = self._loop.time()
+        for line in list(self._peers.values()):
+            peer = line.peer
+            if peer is not None and peer.monitor is None and not peer.waiting and now - peer.used > IDLE_SECONDS:
+                self._forget(line, 0)
+
+    # --- Deaths ---
+
+    def _read_routes(self, routes: Routes) -> None:
+        for origin in routes.disconnected():
+            self._listener.route_gone(origin)
+
+    def _monitor(self, peer: Peer) -> None:
+        events = zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED
+        peer.monitor = Monitor(self._context, peer.socket, events)
+        self._loop.add_reader(int(peer.monitor.socket.get(zmq.FD)), self._read_monitor, peer)
+        self._read_monitor(peer)
+
+    def _read_monitor(self, peer: Peer) -> None:
+        if peer.monitor is None:
+            return
+        for event in peer.monitor.read():
+            peer.connected = event.event == zmq.EVENT_HANDSHAKE_SUCCEEDED
+            if not peer.connected and not peer.probing:
+                peer.probing = True
+                task = self._loop.create_task(self._probe(peer, self._listener.peer_disconnected(peer.endpoint)))
+                self._probes.add(task)
+                task.add_done_callback(self._probed)
+
+    async def _probe(self, peer: Peer, gone: Callable[[], None]) -> None:
+        def still_away() -> bool:
+            return not peer.connected and peer.monitor is not None and not peer.socket.closed
+
+        proved = await is_gone(peer.endpoint, still_away)
+        peer.probing = False
+        if proved and not self._closed:
+            gone()
+
+    def _probed(self, task: asyncio.Task[None]) -> None:
+        self._probes.discard(task)
+        if not task.cancelled():
+            task.result()  # a bug is raised here, where the loop's owner hears of it
+
+
+def _connect(socket: zmq.Socket[bytes], endpoint: str) -> bool:
+    try:
+        socket.connect(endpoint)
+    except zmq.ZMQError:  # not an endpoint: what peers tell us may be anything
+        return False
+    return True
+
+
+def _disconnect(socket: zmq.Socket[bytes], endpoint: str) -> None:
+    try:
+        socket.disconnect(endpoint)
+    except zmq.ZMQError:  # it never was a possible one
+        return
