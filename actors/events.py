@@ -105,7 +105,7 @@ class PartitionLeaderChanged(Event, frozen=True):
 
     def sentence(self) -> str:
         if self.leader == -1:
-            return f"{self.partition} has no leader: b{self.before} led it and nobody else may"
+            return f"{self.partition} has no leader: b{self.before} led it and nobody who is up may"
         came = "" if self.before == -1 else f" after b{self.before}"
         return f"b{self.leader} leads {self.partition}{came} in leader epoch {self.leader_epoch}"
 
@@ -140,7 +140,8 @@ class TopicCreatedEvent(Event, frozen=True):
     replication: int
 
     def sentence(self) -> str:
-        return f"topic {self.name!r} was created: {self.partitions} partitions, {self.replication} replicas each"
+        partitions = "1 partition" if self.partitions == 1 else f"{self.partitions} partitions"
+        return f"topic {self.name!r} was created: {partitions}, replication {self.replication}"
 
 
 class TopicDeletedEvent(Event, frozen=True):

@@ -103,7 +103,7 @@ def test_a_topic_has_its_leaders_spread_over_the_brokers() -> None:
     assert (done.error, done.topic_id) == (ErrorCode.NONE, scene.image.topic_ids["orders"])
     assert sorted(state.leader for state in scene.image.partitions.values()) == [1, 2, 3]
     [event] = [event for event in scene.ctx.events if isinstance(event, TopicCreatedEvent)]
-    assert event.sentence() == "topic 'orders' was created: 3 partitions, 3 replicas each"
+    assert event.sentence() == "topic 'orders' was created: 3 partitions, replication 3"
 
 
 def test_asking_again_gets_the_same_answer_even_from_the_next_controller() -> None:
