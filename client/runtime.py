@@ -31,20 +31,11 @@ class Runtime(Protocol):
         ...
 
 
-_open: Callable[[], Runtime] | None = None
-
-
-def register(make: Callable[[], Runtime]) -> None:
-    """Say how to make the runtime of a client that is not given one (the layer with the sockets does)."""
-    global _open  # noqa: PLW0603
-    _open = make
-
-
 def new_runtime() -> Runtime:
-    """A runtime for one client."""
-    if _open is None:
-        raise BarnabasError("no runtime is registered: pass runtime=..., or import the package barnabas.client")
-    return _open()
+    """A runtime for a client that was not given one: a thread with sockets."""
+    from .zeromq_runtime import ZeroMqRuntime  # here, since it brings asyncio and ZeroMQ with it
+
+    return ZeroMqRuntime()
 
 
 def endpoints(bootstrap: str | Sequence[str]) -> list[str]:
