@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from ..storage.disk import DiskFull
 from ..storage.log import CorruptLog
 from ..storage.records import InvalidBatch
 from . import broker_events as events
@@ -121,7 +122,7 @@ class Fetchers:
         else:
             try:
                 copying.take(part)
-            except InvalidBatch as error:
+            except (InvalidBatch, DiskFull) as error:
                 self._tell_bad(part.partition, fetcher.leader, str(error), ctx)
                 fetcher.dropped(part.partition, ctx, rest=True)
                 return

@@ -110,8 +110,9 @@ class Membership:
             self.heartbeat(0, ctx)
             return True
         self.refused = answer.reason
-        self._asked = -1
-        if answer.error is ErrorCode.NOT_CONTROLLER and answer.leader in self.controllers:
+        asked, self._asked = self._asked, -1
+        known = answer.leader in self.controllers and answer.leader != asked
+        if answer.error is ErrorCode.NOT_CONTROLLER and known:
             self.active = answer.leader
             self._ask(ctx)
         return False
