@@ -1,0 +1,177 @@
+"""`up`, `down`, `ps`, `restart` and `cluster describe`: the processes of a cluster, and what it says of itself."""
+
+import argparse
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, NoReturn
+
+from .arguments import DATA, Commands, add_cluster, add_data, add_json, bootstrap_of, data_of
+
+if TYPE_CHECKING:
+    from ..cluster.formatting import Formatted
+    from ..cluster.launcher import Launcher
+
+
+def register(commands: Commands) -> None:
+    up = commands.add_parser("up", help="start a cluster (default: three brokers that are controllers too)")
+    up.add_argument("config", nargs="?", metavar="CONFIG", help="a cluster file; see configs/three-brokers.toml")
+    up.add_argument("--detach", action="store_true", help="return when the cluster is ready, and leave it running")
+    up.add_argument("--data", metavar="DIR", help=f"where the cluster keeps its data (default: {DATA})")
+    up.set_defaults(run=run_up)
+
+    down = commands.add_parser("down", help="stop the cluster")
+    add_data(down)
+    down.set_defaults(run=run_down)
+
+    ps = commands.add_parser("ps", help="list the processes of the cluster")
+    add_data(ps)
+    add_json(ps)
+    ps.set_defaults(run=run_ps)
+
+    cluster = commands.add_parser("cluster", help="describe the cluster")
+    verbs = cluster.add_subparsers(metavar="COMMAND", required=True)
+    describe = verbs.add_parser("describe", help="brokers, the controller and how many topics there are")
+    add_cluster(describe)
+    add_json(describe)
+    describe.set_defaults(run=run_describe)
+
+
+def run_up(arguments: argparse.Namespace) -> int:
+    from ..cluster.launcher import Launcher
+    from ..cluster.supervisor import choose_config, prepare, start
+
+    began = time.monotonic()
+    formatted = prepare(choose_config(arguments.config, arguments.data))
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGHUP, _interrupt)
+    count = len(formatted.config.nodes)
+    print(f"starting {count} {'node' if count == 1 else 'nodes'} in {formatted.directory}", flush=True)
+    from ..cluster.node_process import run_node
+
+    launcher = Launcher(formatted, run_node)
+    start(formatted, launcher)
+    for node in formatted.config.nodes:
+        print(f"node {node.id}: {' and '.join(node.actors)} at {node.address.removeprefix('tcp://')}")
+    print(f"ready after {time.monotonic() - began:.2f} s; bootstrap {formatted.bootstrap}", flush=True)
+    if arguments.detach:
+        return 0
+    print("Ctrl-C stops it", flush=True)
+    return _watch(formatted, launcher)
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _watch(formatted: "Formatted", launcher: "Launcher") -> int:
+    """Say what happens until Ctrl-C, or until no node is left."""
+    from ..cluster.supervisor import stop
+
+    try:
+        while launcher.running:
+            for report in launcher.reports():
+                if report.kind == "ended":
+                    print(f"node {report.node} ended: {report.text or 'in good order'}", flush=True)
+                elif report.kind == "failed":
+                    print(report.text, flush=True)
+                elif report.kind == "unfenced":
+                    print(f"node {report.node} serves", flush=True)
+    except KeyboardInterrupt:
+        print("stopping", flush=True)
+    _, stubborn = stop(formatted.directory)
+    print("stopped" + "".join(f"; node {process.node} had to be killed" for process in stubborn), flush=True)
+    return 0
+
+
+def run_down(arguments: argparse.Namespace) -> int:
+    from ..cluster.supervisor import find, stop
+
+    formatted = find(data_of(arguments))
+    ended, stubborn = stop(formatted.directory)
+    for process in stubborn:
+        print(f"node {process.node} did not stop in good order and was killed", file=sys.stderr)
+    print(f"stopped {len(ended)} {'node' if len(ended) == 1 else 'nodes'} in {formatted.directory}")
+    return 0
+
+
+def run_ps(arguments: argparse.Namespace) -> int:
+    from ..cluster.processes import living
+    from ..cluster.supervisor import existing
+    from .output import as_json, table
+
+    formatted = existing(data_of(arguments))
+    alive = {process.node: process for process in living(formatted.directory)}
+    rows = []
+    for node in formatted.config.nodes:
+        process = alive.get(node.id)
+        rows.append(
+            {
+                "node": node.id,
+                "pid": None if process is None else process.pid,
+                "state": "dead" if process is None else process.state(),
+                "actors": list(node.actors),
+                "address": node.address.removeprefix("tcp://"),
+                "data": str(formatted.config.data_of(node)),
+            }
+        )
+    if arguments.json:
+        as_json(rows)
+        return 0
+    table(
+        ("NODE", "PID", "STATE", "ACTORS", "ADDRESS", "DATA"),
+        [
+            (row["node"], row["pid"] or "-", row["state"], ",".join(node.actors), row["address"], row["data"])
+            for row, node in zip(rows, formatted.config.nodes, strict=True)
+        ],
+    )
+    return 0
+
+
+def run_describe(arguments: argparse.Namespace) -> int:
+    from ..client import Admin
+    from .output import as_json, table
+
+    with Admin(bootstrap_of(arguments)) as admin:
+        picture = admin.describe_cluster(timeout=10.0)
+    if arguments.json:
+        as_json(
+            {
+                "cluster_id": picture.cluster_id,
+                "controller": picture.controller,
+                "controller_epoch": picture.controller_epoch,
+                "metadata_offset": picture.offset,
+                "brokers": [
+                    {
+                        "broker": broker.broker,
+                        "endpoint": broker.endpoint,
+                        "rack": broker.rack or None,
+                        "epoch": broker.epoch,
+                        "fenced": broker.fenced,
+                        "stopping": broker.stopping,
+                    }
+                    for broker in picture.brokers
+                ],
+                "topics": sorted(topic.name for topic in picture.topics),
+            }
+        )
+        return 0
+    leads = [partition.leader for topic in picture.topics for partition in topic.partitions]
+    print(
+        f"cluster {picture.cluster_id}: controller {picture.controller} in epoch {picture.controller_epoch}, "
+        f"{len(picture.topics)} topics, metadata offset {picture.offset}"
+    )
+    table(
+        ("BROKER", "ADDRESS", "STATE", "LEADS", "RACK"),
+        [
+            (
+                broker.broker,
+                broker.endpoint.removeprefix("tcp://"),
+                "fenced" if broker.fenced else "stopping" if broker.stopping else "serving",
+                leads.count(broker.broker),
+                broker.rack or "-",
+            )
+            for broker in picture.brokers
+        ],
+    )
+    return 0

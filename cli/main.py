@@ -1,0 +1,71 @@
+"""The command `barnabas`: which words there are, and what happens when something goes wrong.
+
+Each family of commands has a file with `register(commands)`; what a command needs it imports when it runs, so the
+first output comes at once. A refusal is one sentence and exit code 1, wrong usage is 2, Ctrl-C 130; never a traceback.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from . import bench, clusters, consume, demo, produce, simulate, topics, verify
+from .arguments import Commands, Parser, WrongUsage
+
+FAMILIES = (clusters, topics, produce, consume, verify, simulate, demo, bench)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code."""
+    arguments = parser().parse_args(argv)
+    run = cast("Callable[[argparse.Namespace], int]", arguments.run)
+    try:
+        code = run(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except WrongUsage as error:
+        say(error)
+        return 2
+    except refusals() as error:
+        say(error)
+        return 1
+    return code
+
+
+def parser() -> Parser:
+    """All commands and their options."""
+    from .. import __version__
+
+    top = Parser(prog="barnabas", description="A replicated, Kafka-compatible event log.")
+    top.add_argument("--version", action="version", version=f"barnabas {__version__}")
+    commands: Commands = top.add_subparsers(metavar="COMMAND", required=True)
+    for family in FAMILIES:
+        family.register(commands)
+    return top
+
+
+def say(error: Exception) -> None:
+    """One sentence on standard error."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    sys.stdout.flush()
+    print(f"barnabas: {text}{'' if text.endswith(('.', '?', '!')) else '.'}", file=sys.stderr)
+
+
+def refusals() -> tuple[type[Exception], ...]:
+    """What is raised on purpose, with a sentence for a person."""
+    from ..client.errors import BarnabasError
+    from ..cluster.config import ConfigError
+    from ..cluster.formatting import ClusterRefused
+    from ..storage.checkpoint import ForeignDirectory
+    from ..storage.disk import StorageError
+
+    return BarnabasError, ClusterRefused, ConfigError, ForeignDirectory, StorageError
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""`topic create|list|describe|delete`."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from .arguments import Commands, WrongUsage, add_cluster, add_json, bootstrap_of, positive, seconds
+
+if TYPE_CHECKING:
+    from ..actors.messages import TopicPicture
+
+
+def register(commands: Commands) -> None:
+    topic = commands.add_parser("topic", help="create, list, describe and delete topics")
+    verbs = topic.add_subparsers(metavar="COMMAND", required=True)
+
+    create = verbs.add_parser("create", help="create a topic")
+    create.add_argument("topic", metavar="TOPIC")
+    create.add_argument("--partitions", type=positive, default=-1, metavar="N", help="default: as the cluster says")
+    create.add_argument("--replication", type=positive, default=-1, metavar="N", help="default: as the cluster says")
+    create.add_argument(
+        "--config", action="append", default=[], metavar="NAME=VALUE", help="min.insync.replicas=2, durability=os, ..."
+    )
+    create.set_defaults(run=run_create)
+
+    listing = verbs.add_parser("list", help="list topics")
+    add_json(listing)
+    listing.set_defaults(run=run_list)
+
+    describe = verbs.add_parser("describe", help="leaders, replicas and configs")
+    describe.add_argument("topics", nargs="*", metavar="TOPIC", help="default: all")
+    add_json(describe)
+    describe.set_defaults(run=run_describe)
+
+    delete = verbs.add_parser("delete", help="delete a topic and all its events")
+    delete.add_argument("topic", metavar="TOPIC")
+    delete.set_defaults(run=run_delete)
+
+    for verb in (create, listing, describe, delete):
+        add_cluster(verb)
+        verb.add_argument("--timeout", type=seconds, default=15.0, metavar="SECONDS", help="default: 15")
+
+
+def run_create(arguments: argparse.Namespace) -> int:
+    from ..client import Admin
+
+    configs: dict[str, str] = {}
+    for text in arguments.config:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise WrongUsage(f"--config takes NAME=VALUE, not `{text}`")
+        configs[name] = value
+    with Admin(bootstrap_of(arguments)) as admin:
+        admin.create_topic(
+            arguments.topic, arguments.partitions, arguments.replication, configs, timeout=arguments.timeout
+        )
+    print(f"created topic {arguments.topic}")
+    return 0
+
+
+def run_list(arguments: argparse.Namespace) -> int:
+    from ..client import Admin
+    from .output import as_json
+
+    with Admin(bootstrap_of(arguments)) as admin:
+        names = admin.list_topics(timeout=arguments.timeout)
+    if arguments.json:
+        as_json(names)
+    else:
+        for name in names:
+            print(name)
+    return 0
+
+
+def run_describe(arguments: argparse.Namespace) -> int:
+    from ..client import Admin
+    from .output import as_json
+
+    with Admin(bootstrap_of(arguments)) as admin:
+        pictures = admin.describe_topics(arguments.topics or None, timeout=arguments.timeout)
+    if arguments.json:
+        as_json([_plain(picture) for picture in pictures])
+        return 0
+    for picture in pictures:
+        _show(picture)
+    return 0
+
+
+def run_delete(arguments: argparse.Namespace) -> int:
+    from ..client import Admin
+
+    with Admin(bootstrap_of(arguments)) as admin:
+        admin.delete_topic(arguments.topic, timeout=arguments.timeout)
+    print(f"deleted topic {arguments.topic}")
+    return 0
+
+
+def _plain(picture: "TopicPicture") -> dict[str, object]:
+    return {
+        "name": picture.name,
+        "id": picture.id,
+        "configs": dict(sorted(picture.configs.items())),
+        "partitions": [
+            {
+                "partition": partition.index,
+                "leader": partition.leader,
+                "leader_epoch": partition.leader_epoch,
+                "partition_epoch": partition.partition_epoch,
+                "replicas": partition.replicas,
+                "isr": partition.isr,
+                "elr": partition.elr,
+            }
+            for partition in picture.partitions
+        ],
+    }
+
+
+def _show(picture: "TopicPicture") -> None:
+    from .output import numbers, table
+
+    durability = picture.configs.get("durability", "?")
+    meaning = {"fsync": "acknowledged means on disk", "os": "acknowledged means in the page cache"}.get(durability, "")
+    print(f"topic {picture.name}, id {picture.id}, durability {durability} ({meaning})")
+    print("  " + ", ".join(f"{name}={value}" for name, value in sorted(picture.configs.items())))
+    table(
+        ("PARTITION", "LEADER", "EPOCH", "REPLICAS", "IN SYNC", "ELIGIBLE"),
+        [
+            (
+                partition.index,
+                "none" if partition.leader < 0 else partition.leader,
+                partition.leader_epoch,
+                numbers(partition.replicas),
+                numbers(partition.isr),
+                numbers(partition.elr),
+            )
+            for partition in picture.partitions
+        ],
+    )

@@ -1,0 +1,120 @@
+"""One node as a process: from the fork to its exit code.
+
+It owns a data directory (by its lock), a log file and a file of events, one JSON line each, and tells its launcher what
+that waits for: that a broker may serve, or, in one sentence, why this node cannot start.
+"""
+
+import gc
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TextIO
+
+import msgspec
+
+from ..actors.broker import Stop
+from ..actors.events import BrokerUnfencedEvent
+from ..actors.kernel import Address, Event
+from ..storage.checkpoint import ForeignDirectory
+from ..storage.disk import StorageError
+from ..storage.real import RealDisk
+from ..transport.errors import TransportError
+from ..transport.process import Ended, Ending, Shell
+from .assembly import BROKER, assemble, seat
+from .formatting import EVENTS_FILE, LOG_FILE, Formatted
+from .launcher import Channel, Report
+
+RESERVE = 64 << 20
+"""Bytes of each file system kept for metadata and offsets: user writes are refused below it."""
+
+
+def run_node(formatted: Formatted, node_id: int, channel: Channel) -> int:
+    """Be the node until it is told to stop; its exit code. Called once, in a process of its own."""
+    node = formatted.config.node(node_id)
+    directory = formatted.config.data_of(node)
+    directory.mkdir(parents=True, exist_ok=True)
+    _to_log(directory / LOG_FILE)
+    gc.freeze()  # what was imported before the fork stays shared
+    _say(f"node {node_id} starts as process {os.getpid()} at {node.address}")
+    try:
+        ended = _live(formatted, node_id, directory, channel)
+    except (StorageError, ForeignDirectory, TransportError) as error:
+        return _failed(f"node {node_id} cannot start: {error}", node_id, channel)
+    if ended.how not in (Ending.CLOSED, Ending.STOPPED):
+        return _failed(f"node {node_id} died: {ended.reason}", node_id, channel)
+    _say(f"node {node_id} ends: {ended.reason}")
+    return 0
+
+
+def _failed(sentence: str, node_id: int, channel: Channel) -> int:
+    _say(sentence)
+    channel.tell(Report("failed", node_id, sentence))
+    return 1
+
+
+def _live(formatted: Formatted, node_id: int, directory: Path, channel: Channel) -> Ended:
+    config = formatted.config
+    disk = RealDisk(directory, reserve=RESERVE)
+    disk.lock()
+    node = config.node(node_id)
+    place = seat(config, node)
+    with (directory / EVENTS_FILE).open("a", encoding="utf-8", buffering=1) as events:
+
+        def on_event(actor: Address, event: Event) -> None:
+            _write(events, actor, event)
+            if isinstance(event, BrokerUnfencedEvent):
+                channel.tell(Report("unfenced", event.broker))
+
+        asked = False
+
+        def on_terminate() -> None:
+            nonlocal asked
+            if asked or not node.is_broker:
+                shell.close("it was told to")
+            else:
+                shell.tell(BROKER, Stop())
+            asked = True
+
+        shell = Shell(
+            assemble(formatted, node_id, disk),
+            bind=place.bind,
+            broadcast=place.broadcast,
+            subscribe=place.subscribe,
+            topics={"M": BROKER},
+            watch=place.watch,
+            insecure=config.cluster.insecure,
+            on_event=on_event,
+            on_slow=lambda what, seconds: _say(f"slow: {what} took {seconds * 1000:.0f} ms"),
+            log=_say,
+            signals={signal.SIGTERM: on_terminate},
+        )
+        return shell.run()
+
+
+def _write(events: TextIO, actor: Address, event: Event) -> None:
+    line = {
+        "at": time.time_ns() // 1_000_000,
+        "actor": actor,
+        "sentence": event.sentence(),
+        "cause": event.cause,
+        "event": event,
+    }
+    events.write(msgspec.json.encode(line).decode() + "\n")
+
+
+def _to_log(path: Path) -> None:
+    """Standard output and error go to the log, and nothing comes in."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(nothing, 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(nothing)
+    os.close(log)
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {sentence}\n")
+    sys.stderr.flush()

@@ -1,0 +1,140 @@
+"""The processes of a cluster, as its data directory remembers them.
+
+Each start writes `DATA/run/node-N.json`: the process id and when that process began. Ids are used again, so a record
+counts only while a process of that id and that beginning lives. A process that has ended and that nobody has asked
+after (a zombie, which some containers keep for ever) does not live.
+"""
+
+import os
+import select
+import signal
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+import psutil  # type: ignore[import-untyped]
+
+RUN = "run"
+
+
+class NodeProcess(msgspec.Struct, frozen=True):
+    """`DATA/run/node-N.json`."""
+
+    node: int
+    pid: int
+    created: float  # as psutil tells it
+
+    def alive(self) -> bool:
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.created) < 1.0
+            return bool(same and process.status() != psutil.STATUS_ZOMBIE)
+        except psutil.NoSuchProcess:
+            return False
+
+    def state(self) -> str:
+        """In one word: running, paused or dead."""
+        if not self.alive():
+            return "dead"
+        try:
+            return "paused" if psutil.Process(self.pid).status() == psutil.STATUS_STOPPED else "running"
+        except psutil.NoSuchProcess:
+            return "dead"
+
+    def signal(self, number: signal.Signals) -> bool:
+        """False if it does not live."""
+        if not self.alive():
+            return False
+        try:
+            os.kill(self.pid, number)
+        except ProcessLookupError:
+            return False
+        return True
+
+
+def record(directory: Path, node: int, pid: int) -> NodeProcess:
+    """Remember a process that has just been started; whole or not at all."""
+    found = NodeProcess(node, pid, float(psutil.Process(pid).create_time()))
+    path = directory / RUN / f"node-{node}.json"
+    path.parent.mkdir(exist_ok=True)
+    temporary = path.with_suffix(".new")
+    temporary.write_bytes(msgspec.json.encode(found))
+    temporary.replace(path)
+    return found
+
+
+def recorded(directory: Path) -> list[NodeProcess]:
+    """Every process on record, alive or not, by node."""
+    found: list[NodeProcess] = []
+    for path in directory.joinpath(RUN).glob("node-*.json"):
+        try:
+            found.append(msgspec.json.decode(path.read_bytes(), type=NodeProcess))
+        except (FileNotFoundError, msgspec.MsgspecError):
+            continue  # being replaced, or never finished: nobody can be found by it
+    return sorted(found, key=lambda process: process.node)
+
+
+def living(directory: Path) -> list[NodeProcess]:
+    """The processes of this cluster that live, by node."""
+    return [process for process in recorded(directory) if process.alive()]
+
+
+def forget(directory: Path) -> None:
+    """Remove the records of processes that do not live."""
+    for process in recorded(directory):
+        if not process.alive():
+            directory.joinpath(RUN, f"node-{process.node}.json").unlink(missing_ok=True)
+
+
+def terminate(processes: Iterable[NodeProcess], patience: float) -> list[NodeProcess]:
+    """SIGTERM, then, after so many seconds, SIGKILL. None of them lives on return; those that had to be killed."""
+    running = [process for process in processes if process.alive()]
+    for process in running:
+        process.signal(signal.SIGTERM)
+        process.signal(signal.SIGCONT)  # one that is paused cannot stop in good order
+    stubborn = wait_gone(running, patience)
+    kill(stubborn)
+    return stubborn
+
+
+def kill(processes: Iterable[NodeProcess]) -> None:
+    """kill -9. None of them lives on return."""
+    running = [process for process in processes if process.signal(signal.SIGKILL)]
+    left = wait_gone(running, 30.0)
+    assert not left, f"the system does not end the processes {[process.pid for process in left]}"
+
+
+def wait_gone(processes: Iterable[NodeProcess], timeout: float) -> list[NodeProcess]:
+    """Wait until all have ended; those that live after so many seconds."""
+    deadline = time.monotonic() + timeout
+    left = [process for process in processes if process.alive()]
+    while left and (rest := deadline - time.monotonic()) > 0:
+        _wait_for_one(left[0], rest)
+        left = [process for process in left if process.alive()]
+    return left
+
+
+def _wait_for_one(process: NodeProcess, timeout: float) -> None:
+    """Return once it may have ended, or after the timeout."""
+    descriptor = _pidfd(process.pid)
+    if descriptor is None:  # not Linux: look again soon
+        time.sleep(min(timeout, 0.02))
+        return
+    try:
+        if process.alive():  # the descriptor is of this process, not of a later one with its id
+            select.select([descriptor], [], [], timeout)
+    finally:
+        os.close(descriptor)
+
+
+def _pidfd(pid: int) -> int | None:
+    opener = getattr(os, "pidfd_open", None)
+    if opener is None:
+        return None
+    try:
+        return int(opener(pid))
+    except ProcessLookupError:
+        return None
+    except OSError:  # a kernel without it
+        return None

@@ -1,0 +1,203 @@
+"""Starting and stopping the processes of a cluster.
+
+    formatted = prepare(config)                # identities, ports; refused if it runs already
+    start(formatted, launcher)                 # all nodes; returns when every broker serves
+    stop(directory)                            # SIGTERM, patience, SIGKILL; no process is left
+
+A cluster is ready when the active controller has unfenced every broker. That is heard on the launcher's pipes, so no
+client is needed and nothing polls. A node that dies before that takes the start with it: the others are ended, and
+the refusal is that node's own sentence.
+"""
+
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from .config import ClusterConfig, load, local
+from .formatting import LOG_FILE, ClusterRefused, Formatted, format_cluster, read_formatted
+from .launcher import Report
+from .processes import NodeProcess, forget, kill, living, terminate
+
+START_TIMEOUT = 30.0
+STOP_PATIENCE = 15.0
+DEFAULT_DATA = "barnabas-data"
+
+
+class Launching(Protocol):
+    """What `Launcher` does here, or `RemoteLauncher` in a process that may not fork."""
+
+    def start(self, node: int) -> int:
+        """The process id of a node that has just been forked."""
+        ...
+
+    def reports(self, timeout: float | None = None) -> Iterator[Report]:
+        """What nodes have told; waits up to so many seconds."""
+        ...
+
+
+class RemoteLauncher:
+    """A launcher in a clean process of its own. When this object is closed, or its process ends, so do the nodes.
+
+    With `temporary`, the data directory goes with them.
+    """
+
+    def __init__(self, directory: Path, *, temporary: bool = False) -> None:
+        command = [sys.executable, "-m", "barnabas.cluster.launcher", str(directory)]
+        self._process = subprocess.Popen(
+            [*command, "temporary"] if temporary else command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._commands = self._process.stdin.fileno()
+        self._answers = self._process.stdout.fileno()
+        self._rest = b""
+        self._waiting: list[Report] = []
+
+    def start(self, node: int) -> int:
+        os.write(self._commands, f"start {node}\n".encode())
+        deadline = time.monotonic() + START_TIMEOUT
+        kept: list[Report] = []
+        while time.monotonic() < deadline:
+            for report in self.reports(1.0):
+                if report.kind == "started" and report.node == node:
+                    # What was told of this node so far is about an earlier process.
+                    self._waiting = [other for other in kept + self._waiting if other.node != node]
+                    return report.pid
+                kept.append(report)
+        raise ClusterRefused(f"node {node} was not started within {START_TIMEOUT:g} s: is the machine overloaded?")
+
+    def reports(self, timeout: float | None = None) -> Iterator[Report]:
+        if not self._waiting and select.select([self._answers], [], [], timeout)[0]:
+            data = os.read(self._answers, 1 << 16)
+            if not data:
+                raise ClusterRefused("the launcher of this cluster has ended, and its nodes with it: start it again.")
+            *lines, self._rest = (self._rest + data).split(b"\n")
+            self._waiting += [msgspec.json.decode(line, type=Report) for line in lines]
+        while self._waiting:
+            yield self._waiting.pop(0)
+
+    def close(self) -> None:
+        """End the nodes that are left. None lives on return."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(30)
+        self._process.stdout.close()
+
+
+def choose_config(path: str | None, data: str | None) -> ClusterConfig:
+    """A configuration file; without one, what was started in the data directory before; at first, the default."""
+    if path is not None:
+        config = load(path)
+        return config if data is None else config.with_data(data)
+    directory = data or DEFAULT_DATA
+    stored = read_formatted(Path(directory))
+    return stored.config if stored is not None else local(3, data=directory)
+
+
+def prepare(config: ClusterConfig) -> Formatted:
+    """The cluster on disk, ready to be started. Refused in one sentence if it may not be."""
+    directory = Path(config.cluster.data).absolute()
+    running = living(directory)
+    if running:
+        raise ClusterRefused(
+            f"the cluster in {directory} is running already ({pids(running)}): stop it with `barnabas down --data "
+            f"{config.cluster.data}` first, or choose another data directory."
+        )
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = (error.strerror or "impossible").lower()
+        raise ClusterRefused(f"the data directory {directory} cannot be made: {reason}; choose another one.") from None
+    forget(directory)
+    return format_cluster(config)
+
+
+def start(formatted: Formatted, launcher: Launching, nodes: Collection[int] = ()) -> None:
+    """Start these nodes (none named: all), and return when their brokers serve. On failure none of them is left."""
+    chosen = [node for node in formatted.config.nodes if not nodes or node.id in nodes]
+    try:
+        started = {node.id: launcher.start(node.id) for node in chosen}
+        await_brokers(formatted, launcher, started, START_TIMEOUT)
+    except BaseException:
+        ours = {node.id for node in chosen}
+        kill([process for process in living(formatted.directory) if process.node in ours])
+        raise
+
+
+def await_brokers(formatted: Formatted, launcher: Launching, started: Mapping[int, int], timeout: float) -> None:
+    """Return when the brokers among these nodes (with their process ids) serve; all of them must stay alive."""
+    waiting = {node.id for node in formatted.config.brokers if node.id in started}
+    deadline = time.monotonic() + timeout
+    while waiting:
+        rest = deadline - time.monotonic()
+        if rest <= 0:
+            raise ClusterRefused(
+                f"{_nodes(waiting)} did not come into service within {timeout:g} s: see {LOG_FILE} in the data "
+                f"directories below {formatted.directory}."
+            )
+        for report in launcher.reports(rest):
+            match report.kind:
+                case "unfenced":
+                    waiting.discard(report.node)
+                case "failed" if report.node in started:
+                    raise ClusterRefused(_sentence(report.text))
+                case "ended" if report.pid == started.get(report.node):
+                    log = formatted.config.data_of(formatted.config.node(report.node)) / LOG_FILE
+                    how = report.text or "in good order"
+                    raise ClusterRefused(f"node {report.node} ended while it started ({how}): see {log}.")
+                case _:
+                    pass
+
+
+def stop(directory: Path, patience: float = STOP_PATIENCE) -> tuple[list[NodeProcess], list[NodeProcess]]:
+    """End every process of the cluster: those that ran, and those of them that had to be killed."""
+    running = living(directory)
+    stubborn = terminate(running, patience)
+    forget(directory)
+    return running, stubborn
+
+
+def existing(directory: Path) -> Formatted:
+    """The cluster that was started from this data directory, running or not; refused if there is none."""
+    formatted = read_formatted(directory)
+    if formatted is None:
+        raise ClusterRefused(
+            f"there is no cluster in {directory.absolute()}: start one with `barnabas up`, or say where it is with "
+            "--data or --bootstrap."
+        )
+    return formatted
+
+
+def find(directory: Path) -> Formatted:
+    """The cluster that runs from this data directory; refused if there is none."""
+    formatted = existing(directory)
+    if not living(directory.absolute()):
+        raise ClusterRefused(
+            f"the cluster in {directory.absolute()} is not running: start it with `barnabas up --data {directory}`."
+        )
+    return formatted
+
+
+def pids(processes: Collection[NodeProcess]) -> str:
+    """For people."""
+    return ", ".join(f"node {process.node} is process {process.pid}" for process in processes)
+
+
+def _nodes(nodes: Collection[int]) -> str:
+    names = [str(node) for node in sorted(nodes)]
+    return f"node {names[0]}" if len(names) == 1 else f"nodes {', '.join(names[:-1])} and {names[-1]}"
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "?")) else f"{text}."
