@@ -14,10 +14,10 @@ A committed record that cannot be applied ends the node, standby or not (R12): `
 
 from __future__ import annotations
 
-import msgspec
-
 from ..storage.disk import Generation
 from .broadcast import Publisher
+from .controller_config import ControllerConfig as ControllerConfig
+from .controller_config import ControllerPicture as ControllerPicture
 from .damage import report
 from .decisions import Decision, Decisions, Question, Quorum, refusal
 from .errors import ErrorCode
@@ -62,21 +62,6 @@ TURN = 100  # questions decided before that
 Request = AlterPartition | Register | ReserveProducerIds | CreateTopic | DeleteTopic | ReportDamage
 
 
-class ControllerConfig(msgspec.Struct, frozen=True):
-    """Who this controller is. `voters` and `broadcasts`: each controller's node endpoint, and its PUB socket's."""
-
-    id: int
-    cluster_id: str
-    voters: dict[int, str]
-    broadcasts: dict[int, str]
-    session_ms: int = 3000
-    heartbeat_ms: int = 250
-    snapshot_records: int = 20_000
-    default_partitions: int = 1
-    default_replication: int = 1
-    default_configs: dict[str, str] = {}
-
-
 class SessionTimer(Timer, frozen=True):
     """The next broker's session ends, if it was not heard from until then."""
 
@@ -87,17 +72,6 @@ class BroadcastTimer(Timer, frozen=True):
 
 class TurnTimer(Timer, frozen=True):
     """There is more to apply or to decide than one turn may do."""
-
-
-class ControllerPicture(msgspec.Struct, frozen=True):
-    """For dashboards and checkers."""
-
-    id: int
-    active: bool
-    epoch: int
-    leader: int
-    applied: int
-    waiting: int
 
 
 class Controller(Actor):

@@ -2,8 +2,9 @@
 
 Each broker sits at many points of a ring; a partition begins at its own point and walks clockwise (Karger et al.
 1997). Hashing alone loads brokers unevenly, so a broker that is full is passed over (Mirrokni et al. 2016): in the
-cluster at 1.25 times the mean, within the topic at the mean, as a topic is what people look at. Racks come first,
-since a lost rack is worse than an uneven load: no two replicas share a rack while another rack has none.
+cluster at 1.25 times the mean (or one more, where the members of a set must differ and too few others are left),
+within the topic at the mean, as a topic is what people look at. Racks come first, since a lost rack is worse than an
+uneven load: no two replicas share a rack while another rack has none.
 
 The preferred leader is the set's member with the fewest preferred leaders of that topic, then of the cluster, ties by
 ring order. Going through partitions one by one can paint itself into a corner, so leaderships are passed on along
@@ -69,7 +70,12 @@ class _Choice:
     def walk(self, name: str) -> list[int]:
         """Every broker once, clockwise from the name's point."""
         start = bisect_left(self._ring, (point(name), -1))
-        return list(dict.fromkeys(broker for _, broker in self._ring[start:] + self._ring[:start]))
+        around: dict[int, None] = {}
+        for at in range(start - len(self._ring), start):
+            around[self._ring[at][1]] = None
+            if len(around) == len(self._load):
+                break
+        return list(around)
 
     def replicas(self, name: str, count: int) -> list[int]:
         """The replica set of one partition, in ring order."""

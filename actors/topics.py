@@ -20,7 +20,7 @@ from .placement import Candidate, place
 from .topic_configs import validate
 
 MAX_NAME = 249
-MAX_PARTITIONS = 10_000
+MAX_PARTITIONS = 1_000  # more would take the controller longer than a handler may
 MAX_REPLICATION = 32_767
 NO_TOPIC = TopicId("")
 _NAME = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)

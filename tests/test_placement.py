@@ -51,7 +51,7 @@ def test_the_leaders_of_a_topic_differ_by_at_most_one_with_three_replicas_of_man
 
 @settings(max_examples=30)
 @given(st.lists(TOPICS, min_size=5, max_size=20, unique=True))
-def test_many_small_topics_stay_within_the_bound_of_the_cluster(topics: list[str]) -> None:
+def test_many_small_topics_stay_within_one_of_the_bound_of_the_cluster(topics: list[str]) -> None:
     load: Counter[int] = Counter()
     leaders: Counter[int] = Counter()
     for topic in topics:
@@ -59,7 +59,8 @@ def test_many_small_topics_stay_within_the_bound_of_the_cluster(topics: list[str
         for replicas in place(topic, range(1), 3, known):
             load.update(replicas)
             leaders[replicas[0]] += 1
-        assert max(load.values()) <= -(-5 * sum(load.values()) // (4 * 5))
+        # One more where fewer brokers are below the bound than a set has members.
+        assert max(load.values()) <= -(-5 * sum(load.values()) // (4 * 5)) + 1
 
 
 @given(TOPICS, st.integers(1, 12), st.integers(2, 4))

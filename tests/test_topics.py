@@ -58,7 +58,7 @@ def test_a_topic_without_figures_takes_the_defaults() -> None:
         (CreateTopic(1, CLIENT, "é"), ErrorCode.INVALID_TOPIC_EXCEPTION, "ASCII"),
         (CreateTopic(1, CLIENT, "x" * 250), ErrorCode.INVALID_TOPIC_EXCEPTION, "at most 249"),
         (CreateTopic(1, CLIENT, "t", 0), ErrorCode.INVALID_PARTITIONS, "not 0"),
-        (CreateTopic(1, CLIENT, "t", 10_001), ErrorCode.INVALID_PARTITIONS, "10000"),
+        (CreateTopic(1, CLIENT, "t", 1_001), ErrorCode.INVALID_PARTITIONS, "1000"),
         (CreateTopic(1, CLIENT, "t", 1, 0), ErrorCode.INVALID_REPLICATION_FACTOR, "not 0"),
         (CreateTopic(1, CLIENT, "t", 1, 4), ErrorCode.INVALID_REPLICATION_FACTOR, "3 brokers are registered"),
         (CreateTopic(1, CLIENT, "t", 1, 1, {"a": "b"}), ErrorCode.INVALID_CONFIG, "no topic config 'a'"),
