@@ -110,22 +110,23 @@ class OffsetLookup:
         """Answers to queries. A second answer to the same query finds nobody who asks."""
         asked = self._flights.pop(message.id, [])
         answers: list[Answer] = []
-        for found in message.offsets:
-            for query in [query for query in asked if query.partition == found.partition and query in self._queries]:
-                if found.error is ErrorCode.NONE:
-                    self._queries.remove(query)
-                    answers.append(Answer(query, found))
-                elif found.error.retriable:
-                    query.attempt += 1
-                    query.next_at = Millis(ctx.now + backoff_ms(query.attempt, ctx))
-                    if self._leaderships.hint(found.partition, found.leader, found.leader_epoch):
-                        query.next_at = ctx.now
-                    elif found.error is not ErrorCode.OFFSET_NOT_AVAILABLE:
-                        self._leaderships.refresh(ctx)
-                else:
-                    self._queries.remove(query)
-                    sentence = f"{query.topic}-{query.index} has no such offset: {found.error.name}"
-                    answers.append(Answer(query, None, Failure(Why.REFUSED, sentence, found.error)))
+        for query, found in zip(asked, message.offsets, strict=False):  # in the order in which they were asked
+            if query.partition != found.partition or query not in self._queries:
+                continue
+            if found.error is ErrorCode.NONE:
+                self._queries.remove(query)
+                answers.append(Answer(query, found))
+            elif found.error.retriable:
+                query.attempt += 1
+                query.next_at = Millis(ctx.now + backoff_ms(query.attempt, ctx))
+                if self._leaderships.hint(found.partition, found.leader, found.leader_epoch):
+                    query.next_at = ctx.now
+                elif found.error is not ErrorCode.OFFSET_NOT_AVAILABLE:
+                    self._leaderships.refresh(ctx)
+            else:
+                self._queries.remove(query)
+                sentence = f"{query.topic}-{query.index} has no such offset: {found.error.name}"
+                answers.append(Answer(query, None, Failure(Why.REFUSED, sentence, found.error)))
         return answers
 
     def _too_late(self, query: Query) -> Failure:
