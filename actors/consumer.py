@@ -352,6 +352,8 @@ class ConsumerActor(Actor):
             reader = readers.get(answer.partition)
             if reader is None or reader.flight != message.id:
                 continue  # it was asked for again since, elsewhere or from another position
+            if self._readers.get((reader.topic, reader.index)) is not reader:
+                continue  # it was assigned anew since
             reader.flight = None
             if answer.error is ErrorCode.NONE:
                 self._take(reader, answer, ctx)
