@@ -1,7 +1,7 @@
 """One run: draw the world of a seed, break it for a while, heal it, and judge what is left.
 
     safety      the workload runs, the nemesis breaks things, the oracle checks after every event
-    healing     everything works again; whatever was sent must get its outcome
+    healing     everything works again, and so must the clients; whatever was sent must get its outcome
     liveness    one active controller, all brokers in, every partition led, all replicas in sync
     judgement   a last consumer reads everything; histories, logs and promises are compared
 
@@ -118,10 +118,13 @@ class Simulation:
         if self.options.faults:
             self.nemesis.begin()
         self.world.run_until(int(seconds * 1e6))
-        self.workload.finish()
         self.nemesis.heal()
         limit = int(self.options.converge_s * 1e6)
         wrong = []
+        goal = self.judge.acknowledged + LEAST_WORK
+        if not self.world.run_while(lambda: self.judge.acknowledged < goal, limit):
+            wrong.append("L5: writes are not acknowledged a minute after everything was healed")
+        self.workload.finish()
         if not self.world.run_while(lambda: not self._every(self.workload.settled), limit):
             wrong.append("L5: some sends have no outcome a minute after everything was healed")
             self.workload.give_up()

@@ -21,8 +21,12 @@ from .mirror import LogView
 class EpochLogView(LogView, Protocol):
     """A log with its durable end and its epochs."""
 
-    durable_end: int
     epochs: EpochCache
+
+    @property
+    def durable_end(self) -> int: ...
+    @property
+    def recovery_point(self) -> int: ...
 
 
 class VoterView(Protocol):

@@ -75,6 +75,11 @@ class _ConsumerOutlet:
         self._asked: dict[object, Micros] = {}
         self.ends: dict[tuple[str, int], int] = {}
 
+    @property
+    def asking(self) -> bool:
+        """Whether a question is unanswered."""
+        return bool(self._asked)
+
     def ask(self, token: object) -> None:
         """A question for the ends is about to be asked."""
         self._asked[token] = self._workload.world.now
@@ -159,13 +164,13 @@ class Workload:
             settings = ProducerSettings(acks=acks, idempotent=acks == -1, delivery_timeout_ms=30_000)
             self._waiting[name] = {}
             self._host(name, "producer", ProducerActor(self.bootstrap, _ProducerOutlet(self), settings))
-        for name in self.consumers:
+        for name in [*self.consumers, "asker"]:
             self._consumer(name, final=False)
 
     @property
     def clients(self) -> list[str]:
         """The hosts of all clients."""
-        return ["admin", *self.producers, *self.consumers]
+        return ["admin", "asker", *self.producers, *self.consumers]
 
     def begin(self) -> None:
         """Start the clients; everything begins with the creation of topics."""
@@ -193,21 +198,22 @@ class Workload:
         self._consumer("final", final=True)
         self.world.start("final")
         self.assign("final")
-        self._ask_ends("final")
+        self._outlets["asker"].ends.clear()
+        self._ask_ends()
 
     def all_read(self) -> bool:
         """Whether the last consumer has reached the end of every partition, as told to it and as acknowledged."""
-        outlet = self._outlets["final"]
-        if any(place not in outlet.ends for place in self.places()):
-            self._ask_again("final")
+        ends, positions = self._outlets["asker"].ends, self._outlets["final"].positions
+        if any(place not in ends for place in self.places()):
+            if not self._outlets["asker"].asking:
+                self._ask_ends()
             return False
         known: dict[str, int] = {}
         for op in self.history:
             if op.kind == "send" and op.safe:
                 known[op.key] = max(known.get(op.key, -1), op.offset)
         return all(
-            outlet.positions.get((topic, index), 0)
-            >= max(outlet.ends[topic, index], known.get(f"{topic}-{index}", -1) + 1)
+            positions.get((topic, index), 0) >= max(ends[topic, index], known.get(f"{topic}-{index}", -1) + 1)
             for topic, index in self.places()
         )
 
@@ -240,8 +246,7 @@ class Workload:
         self.world.at(0, self._assign_all)
         for producer in self.producers:
             self.world.at(self._chance.randrange(50_000), partial(self._send, producer))
-        for consumer in self.consumers:
-            self.world.at(LATEST_EVERY_US, partial(self._latest, consumer))
+        self.world.at(LATEST_EVERY_US, self._latest)
 
     def over(self, token: object, outcome: Outcome, offset: int) -> None:
         """A send has its outcome."""
@@ -299,22 +304,16 @@ class Workload:
             records.append(Record(None, value.encode()))
         self.world.tell(name, "producer", SendRecords(topic, records, tokens, index))
 
-    def _latest(self, name: str) -> None:
+    def _latest(self) -> None:
         if not self.finished:
-            self._ask_ends(name)
-            self.world.at(LATEST_EVERY_US, lambda: self._latest(name))
+            self._ask_ends()
+            self.world.at(LATEST_EVERY_US, self._latest)
 
-    def _ask_ends(self, name: str) -> None:
+    def _ask_ends(self) -> None:
         self._number += 1
-        token = f"{name}/{self._number}"
-        self._outlets[name].ask(token)
+        self._outlets["asker"].ask(self._number)
         queries = [(topic, index, LATEST) for topic, index in self.places()]
-        self.world.tell(name, "consumer", LookUp(token, queries, timeout_ms=5_000))
-
-    def _ask_again(self, name: str) -> None:
-        if self._outlets[name]._asked:
-            return
-        self._ask_ends(name)
+        self.world.tell("asker", "consumer", LookUp(self._number, queries, timeout_ms=5_000))
 
     def _consumer(self, name: str, *, final: bool) -> None:
         outlet = self._outlets[name] = _ConsumerOutlet(self, name, final=final)

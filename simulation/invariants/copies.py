@@ -29,7 +29,7 @@ class Copy(msgspec.Struct, eq=False):
     life: int = 0
     key: tuple[int, ...] = ()
     hw: int = 0
-    durable: int = 0  # the most that it called durable of its present log
+    durable: int = 0  # the most that it called really durable of its present log, whatever its topic counts
     leader_epoch: int = -1
     log: EpochLogView | None = None
     leading: LeadingView | None = None
@@ -97,7 +97,7 @@ class CopiesChecker(Checker):
             log = replica.log
             leading = leading_of(replica)
             term = (leading.epoch, leading.partition_epoch, len(leading.maximal_isr)) if leading is not None else ()
-            key = (host.life, log.start, log.end, log.durable_end, replica.hw, replica.leader_epoch, *term)
+            key = (host.life, log.start, log.end, log.recovery_point, replica.hw, replica.leader_epoch, *term)
             if key == copy.key and log is copy.log:
                 continue
             copy.key = key
@@ -117,7 +117,7 @@ class CopiesChecker(Checker):
             if replica.hw > history.true_hw:
                 self.violated("P12", f"{_at(copy)} starts with high watermark {replica.hw}, truth {history.true_hw}")
             copy.hw = replica.hw
-        copy.durable = max(copy.durable, log.durable_end)
+        copy.durable = max(copy.durable, log.recovery_point)
         if copy.added:
             self._grown(copy, replica, history)
         if changed.cut is not None or copy.fresh or copy.added:

@@ -56,7 +56,7 @@ class QuorumChecker(Checker):
         if seen is None:
             seen = self.seen[host.name] = _Seen(Mirror(self._anchors))
         log = raft.log
-        end, durable = (log.end, log.durable_end) if log is not None else (-1, -1)
+        end, durable = (log.end, log.recovery_point) if log is not None else (-1, -1)
         key = (host.life, raft.epoch, raft.voted_for, raft.leading, raft.leader, raft.hw, end, durable)
         if key == seen.key:
             return
@@ -132,7 +132,7 @@ class QuorumChecker(Checker):
                 if change.cut < seen.hw:
                     self.violated("R8", f"{host.name} cut its log to {change.cut}, below its high watermark {seen.hw}")
             seen.durable = min(seen.durable, change.cut)
-        seen.durable = max(seen.durable, log.durable_end)
+        seen.durable = max(seen.durable, log.recovery_point)
         epoch = mirror.lines[-len(change.added) - 1].epoch if len(mirror.lines) > len(change.added) else -1
         expected = change.added[0].base if change.added else 0
         for line in change.added:
