@@ -1,9 +1,9 @@
 """The nemesis: breaks things at seeded times, within what the cluster is entitled to survive, and heals them at last.
 
 The budget. Processes may die in any number and at any moment, and all machines may lose power at once: the cluster
-must survive that. Disks may fill, fail with an EIO or fail to flush: their node dies and comes back. Bytes that were
-durable may rot on one host only, in data partitions only, and only where `min.insync` leaves another replica that has
-them.
+must survive that (with durability "os" only one may, until it is in sync again everywhere). Disks may fill, fail with
+an EIO or fail to flush: their node dies and comes back. Bytes that were durable may rot on one host only, in data
+partitions only, and only where `min.insync` leaves another replica that has them.
 A host whose disk was damaged is told to the oracle (`lossy`), which then does not hold its lost bytes against it.
 
 Every fault is noted with its time, so a trace can show what had happened. `heal` ends the safety phase: from
@@ -50,6 +50,7 @@ class Nemesis:
         clients: Sequence[str] = (),
         damaged: Callable[[str], None] = lambda host: None,
         powerless: Callable[[str], None] = lambda host: None,
+        may_lose_power: Callable[[str], bool] = lambda host: True,
     ) -> None:
         self.world = world
         self.network = network
@@ -57,6 +58,7 @@ class Nemesis:
         self.servers = list(servers)
         self.clients = list(clients)
         self.damaged = damaged  # told of hosts whose durable bytes were spoilt
+        self.may_lose_power = may_lose_power  # else it is only killed
         self.powerless = powerless  # told of hosts that lost power: their next boot is another one
         self.log: list[Fault] = []
         self.healed = False
@@ -186,10 +188,11 @@ class Nemesis:
             def strike(name: str = name) -> None:
                 if self.healed:
                     return
-                self._note(kind, name)
-                if kind == "crash":
+                if kind == "crash" or not self.may_lose_power(name):
+                    self._note("crash", name)
                     self.world.crash(name)
                 else:
+                    self._note(kind, name)
                     self.world.power_loss(name)
                     self.powerless(name)
                 self._restart_later(name)

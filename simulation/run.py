@@ -104,8 +104,10 @@ class Simulation:
             self.machines.names,
             self.workload.clients,
             damaged=self.oracle.lossy.add,
-            powerless=self.machines.reboot,
+            powerless=self._powerless,
+            may_lose_power=self._may_lose_power,
         )
+        self._unproven: tuple[str, int] | None = None  # broker that lost power, and its epoch then
 
     def start(self) -> None:
         """Machines and clients."""
@@ -136,6 +138,27 @@ class Simulation:
         if not wrong:
             self.oracle.at_rest(self.world)
         return wrong + self.workload.complaints
+
+    def _powerless(self, name: str) -> None:
+        self.machines.reboot(name)
+        if name in self.machines.brokers:
+            known = self.metadata.brokers.get(int(name[1:]))
+            self._unproven = (name, known.epoch if known is not None else -1)
+
+    def _may_lose_power(self, name: str) -> bool:
+        """With durability "os" only one broker at a time may, until it has registered and all is in sync."""
+        shape = self.swarm.shape
+        if shape.durability == "fsync" or name not in self.machines.brokers:
+            return True
+        if shape.min_insync < 2:
+            return False
+        if self._unproven is None or self._unproven[0] == name:
+            return True
+        unproven, epoch = self._unproven
+        broker = self.metadata.brokers.get(int(unproven[1:]))
+        if broker is None or broker.epoch == epoch:
+            return False
+        return all(set(state.isr) == set(state.replicas) for state in self.metadata.partitions.values())
 
     def _every(self, condition: Callable[[], bool]) -> bool:
         """The condition, looked at only now and then: it may be expensive."""
