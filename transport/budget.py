@@ -14,6 +14,7 @@ import msgspec
 import zmq
 
 from ..storage.disk import Buffer
+from .flags import AT_ONCE, MORE
 
 MAX_FRAME = 32 << 20
 """Bytes of one frame: a larger one costs its sender the connection (ZMQ_MAXMSGSIZE), so it is never sent."""
@@ -93,7 +94,7 @@ def send_frames(socket: zmq.Socket[bytes], frames: Sequence[Buffer], lent: Lent,
     whole = True
     last = len(frames) - 1
     for index, frame in enumerate(frames):
-        flags = zmq.NOBLOCK | (zmq.SNDMORE if index < last else 0)
+        flags = MORE if index < last else AT_ONCE
         try:
             if len(frame) < ZERO_COPY:
                 socket.send(frame, flags)

@@ -12,16 +12,10 @@ import zmq
 from ..storage.disk import Buffer
 from .budget import MAX_MESSAGE, ZERO_COPY
 from .codec import MAX_FRAMES
+from .flags import AT_ONCE
 
 SKIP_AT_ONCE = 2_000
 """Frames of a refused message that are thrown away in one go: about 2 ms."""
-
-
-def events_of(socket: zmq.Socket[bytes]) -> int:
-    """What the socket can do now (zmq.POLLIN, zmq.POLLOUT): ask after everything that was done with it."""
-    events = socket.get(zmq.EVENTS)
-    assert isinstance(events, int), "ZMQ_EVENTS is a number"
-    return events
 
 
 class Inbox:
@@ -42,13 +36,13 @@ class Inbox:
         if self._skipping:
             self._skip()
             return None
-        frame = self._socket.recv(zmq.NOBLOCK, copy=False)
+        frame = self._socket.recv(AT_ONCE, copy=False)
         label: zmq.Frame | None = None
         if labelled:
             label = frame
             if not frame.more:
                 return label, []
-            frame = self._socket.recv(zmq.NOBLOCK, copy=False)
+            frame = self._socket.recv(AT_ONCE, copy=False)
         size = len(frame)
         frames: list[Buffer] = [frame.bytes if size < ZERO_COPY else frame.buffer]
         while frame.more:
@@ -56,7 +50,7 @@ class Inbox:
                 self._skipping = True
                 self.refused += 1
                 return None
-            frame = self._socket.recv(zmq.NOBLOCK, copy=False)
+            frame = self._socket.recv(AT_ONCE, copy=False)
             length = len(frame)
             size += length
             frames.append(frame.bytes if length < ZERO_COPY else frame.buffer)
@@ -67,6 +61,6 @@ class Inbox:
 
     def _skip(self) -> None:
         for _ in range(SKIP_AT_ONCE):
-            if not self._socket.recv(zmq.NOBLOCK, copy=False).more:
+            if not self._socket.recv(AT_ONCE, copy=False).more:
                 self._skipping = False
                 return

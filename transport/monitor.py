@@ -6,8 +6,8 @@ is gone is not listening any more, and its kernel refuses new connections at onc
 or of a living one accepts them. So we knock: up to three times, 20 ms apart, and refused twice in a row means gone.
 Everything else (accepted, no answer, unreachable) means nothing, and leaves the matter to session timeouts.
 
-Three knocks, since a dying process closes its connections and its listening socket in any order: the first knock may
-still be accepted by the dying.
+A dying process closes its connections and its listening socket in any order. So the first knock comes after 2 ms, and
+there is a third one, in case the dying accepted the first.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from typing import NamedTuple
 
 import zmq
 
-from .inbox import events_of
+from .flags import AT_ONCE, READABLE, events_of
 
 KNOCKS = 3
+FIRST_KNOCK = 0.002
 KNOCK_EVERY = 0.020
 KNOCK_TIMEOUT = 0.2
 
@@ -51,8 +52,8 @@ class Monitor:
     def read(self) -> list[SocketEvent]:
         """All that happened since the last time."""
         events: list[SocketEvent] = []
-        while events_of(self.socket) & zmq.POLLIN:
-            frames = self.socket.recv_multipart(zmq.NOBLOCK)
+        while events_of(self.socket) & READABLE:
+            frames = self.socket.recv_multipart(AT_ONCE)
             events.append(SocketEvent(*_EVENT.unpack_from(frames[0])))
         return events
 
@@ -72,8 +73,7 @@ async def is_gone(endpoint: str, still_away: Callable[[], bool]) -> bool:
     """Knock at an endpoint whose connection has dropped. False as soon as `still_away` says that it has come back."""
     refused = 0
     for knock in range(KNOCKS):
-        if knock:
-            await asyncio.sleep(KNOCK_EVERY)
+        await asyncio.sleep(KNOCK_EVERY if knock else FIRST_KNOCK)
         if not still_away():
             return False
         refused = refused + 1 if await _refuses(endpoint) else 0

@@ -170,7 +170,7 @@ class Shell:
 
     def watch(self, endpoint: str) -> None:
         """Keep a connection to a peer, and tell all actors `PeerGone` when it has died. A second time does nothing."""
-        if endpoint != self.endpoint:
+        if endpoint not in (self.endpoint, self.node.endpoint):
             self._open_sockets.watch(endpoint)
 
     def unwatch(self, endpoint: str) -> None:

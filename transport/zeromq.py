@@ -29,7 +29,8 @@ from ..actors.messages import Envelope
 from ..storage.disk import Buffer
 from .budget import MAX_AGE, Counters, sendable, size_of
 from .codec import Codec, ProtocolError
-from .inbox import Inbox, events_of
+from .flags import AT_ONCE, READABLE, WRITABLE, events_of
+from .inbox import Inbox
 from .monitor import Monitor, is_gone
 from .options import bind, new_context, new_socket
 from .peers import IDLE_SECONDS, Peer
@@ -186,7 +187,7 @@ class Sockets:
         if not sendable(frames, size_of(frames)):
             self.counters.too_large += 1
         elif self._publisher is not None:
-            self._publisher.send_multipart([topic.encode(), *frames], zmq.NOBLOCK)
+            self._publisher.send_multipart([topic.encode(), *frames], AT_ONCE)
             self.counters.published += 1
 
     # --- Receiving ---
@@ -199,7 +200,7 @@ class Sockets:
     def receive(self) -> Received | None:
         """The next message, from each socket in turn. None: what came was refused, or there was nothing after all."""
         line = self._ready[0]
-        if not events_of(line.socket) & zmq.POLLIN:
+        if not events_of(line.socket) & READABLE:
             self._ready.popleft()
             line.queued = False
             return None
@@ -280,10 +281,10 @@ class Sockets:
 
     def _look(self, line: _Line) -> None:
         events = events_of(line.socket)
-        if events & zmq.POLLIN and not line.queued:
+        if events & READABLE and not line.queued:
             line.queued = True
             self._ready.append(line)
-        if events & zmq.POLLOUT and line.peer is not None and line.peer.waiting:
+        if events & WRITABLE and line.peer is not None and line.peer.waiting:
             line.peer.flush()
             self._touch(line)
 
