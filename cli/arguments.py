@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -56,7 +57,24 @@ def bootstrap_of(arguments: argparse.Namespace) -> str:
         host, colon, port = place.strip().removeprefix("tcp://").rpartition(":")
         if not (host and colon and port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
             raise WrongUsage(f"`{place.strip()}` is not an address, expected HOST:PORT, or several with commas between")
+    _knock(given)
     return given
+
+
+def _knock(bootstrap: str) -> None:
+    """Refuse at once if nobody listens at any of the addresses; a client would go on trying."""
+    from ..cluster.formatting import ClusterRefused
+
+    for place in bootstrap.split(","):
+        host, _, port = place.strip().removeprefix("tcp://").rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=2.0).close()
+        except OSError:
+            continue
+        return
+    raise ClusterRefused(
+        f"nobody answers at {bootstrap}: start the cluster with `barnabas up`, or correct --bootstrap or {BOOTSTRAP}."
+    )
 
 
 def data_of(arguments: argparse.Namespace) -> Path:

@@ -11,6 +11,13 @@ if TYPE_CHECKING:
     from ..client import Consumer, ConsumerRecord
 
 
+TOPIC_TIMEOUT_MS = 3_000
+"""How long a topic may take to appear: it may have been created a moment ago."""
+
+KNOWN_AFTER = 4.0
+"""Seconds after which it is known whether there is such a topic."""
+
+
 def register(commands: Commands) -> None:
     consume = commands.add_parser("consume", help="print the events of a topic, a line each")
     consume.add_argument("topic", metavar="TOPIC")
@@ -31,9 +38,10 @@ def run_consume(arguments: argparse.Namespace) -> int:
     start = _start(arguments)
     bootstrap = bootstrap_of(arguments)
     if arguments.partition is None:
-        consumer = Consumer(bootstrap, arguments.topic, start=start)
+        consumer = Consumer(bootstrap, arguments.topic, start=start, topic_timeout_ms=TOPIC_TIMEOUT_MS)
     else:
-        consumer = Consumer(bootstrap, assignments=[(arguments.topic, arguments.partition)], start=start)
+        place = (arguments.topic, arguments.partition)
+        consumer = Consumer(bootstrap, assignments=[place], start=start, topic_timeout_ms=TOPIC_TIMEOUT_MS)
     try:
         _print(consumer, arguments)
     finally:
@@ -58,16 +66,19 @@ def _start(arguments: argparse.Namespace) -> str | int:
 
 def _print(consumer: "Consumer", arguments: argparse.Namespace) -> None:
     left: int | None = arguments.max_messages
+    known = False  # that there is such a topic
     last = time.monotonic()
     out = sys.stdout.buffer
     while left is None or left > 0:
         patience = 1.0
         if arguments.timeout is not None:
-            patience = min(1.0, last + arguments.timeout - time.monotonic())
+            wait = arguments.timeout if known else max(arguments.timeout, KNOWN_AFTER)
+            patience = min(1.0, last + wait - time.monotonic())
             if patience <= 0:
                 return
         records = consumer.poll(patience, 500 if left is None else min(left, 500))
         if not records:
+            known = known or any(consumer.high_watermark(*place) >= 0 for place in consumer.assignment())
             continue
         for record in records:
             out.write(_line(record, arguments) + b"\n")

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from ..client.errors import BarnabasError
 
 
+TOPIC_TIMEOUT_MS = 3_000
+"""How long a topic may take to appear: it may have been created a moment ago."""
+
+
 def register(commands: Commands) -> None:
     produce = commands.add_parser("produce", help="write the lines of standard input to a topic")
     produce.add_argument("topic", metavar="TOPIC")
@@ -57,7 +61,7 @@ def run_produce(arguments: argparse.Namespace) -> int:
         linger_ms=arguments.linger_ms,
         buffer_bytes=arguments.buffer_bytes,
         delivery_timeout_ms=timeout_ms,
-        topic_timeout_ms=min(timeout_ms, 10_000),
+        topic_timeout_ms=min(timeout_ms, TOPIC_TIMEOUT_MS),
         max_block_ms=timeout_ms,
     )
     refusal: BarnabasError | None = None

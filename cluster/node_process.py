@@ -40,7 +40,10 @@ def run_node(formatted: Formatted, node_id: int, channel: Channel) -> int:
     _say(f"node {node_id} starts as process {os.getpid()} at {node.address}")
     try:
         ended = _live(formatted, node_id, directory, channel)
-    except (StorageError, ForeignDirectory, TransportError) as error:
+    except TransportError as error:
+        sentence = f"node {node_id} cannot start: {error}: stop what listens there, or give the node another address"
+        return _failed(sentence, node_id, channel)
+    except (StorageError, ForeignDirectory) as error:
         return _failed(f"node {node_id} cannot start: {error}", node_id, channel)
     if ended.how not in (Ending.CLOSED, Ending.STOPPED):
         return _failed(f"node {node_id} died: {ended.reason}", node_id, channel)
@@ -67,15 +70,12 @@ def _live(formatted: Formatted, node_id: int, directory: Path, channel: Channel)
             if isinstance(event, BrokerUnfencedEvent):
                 channel.tell(Report("unfenced", event.broker))
 
-        asked = False
-
         def on_terminate() -> None:
-            nonlocal asked
-            if asked or not node.is_broker:
-                shell.close("it was told to")
-            else:
+            """The first time a broker hands over what it leads; when it is told again it ends without."""
+            if node.is_broker:
                 shell.tell(BROKER, Stop())
-            asked = True
+            else:
+                shell.close("it was told to")
 
         shell = Shell(
             assemble(formatted, node_id, disk),

@@ -9,7 +9,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -87,15 +87,31 @@ def forget(directory: Path) -> None:
             directory.joinpath(RUN, f"node-{process.node}.json").unlink(missing_ok=True)
 
 
-def terminate(processes: Iterable[NodeProcess], patience: float) -> list[NodeProcess]:
-    """SIGTERM, then, after so many seconds, SIGKILL. None of them lives on return; those that had to be killed."""
-    running = [process for process in processes if process.alive()]
-    for process in running:
+def terminate(
+    processes: Iterable[NodeProcess],
+    patience: float,
+    hopeful: Callable[[Sequence[NodeProcess]], bool] = lambda left: True,
+) -> list[NodeProcess]:
+    """SIGTERM, then, after so many seconds, SIGKILL. None of them lives on return; those that had to be killed.
+
+    A node that hears SIGTERM hands over what it leads before it ends. Once those that are left cannot do that any more
+    (`hopeful`), or half of the patience is over, they are told again, and end without.
+    """
+    left = [process for process in processes if process.alive()]
+    for process in left:
         process.signal(signal.SIGTERM)
         process.signal(signal.SIGCONT)  # one that is paused cannot stop in good order
-    stubborn = wait_gone(running, patience)
-    kill(stubborn)
-    return stubborn
+    began = time.monotonic()
+    told_again = False
+    while left and (passed := time.monotonic() - began) < patience:
+        if not told_again and (passed >= patience / 2 or not hopeful(left)):
+            told_again = True
+            for process in left:
+                process.signal(signal.SIGTERM)
+        _wait_for_any(left, patience - passed if told_again else patience / 2 - passed)
+        left = [process for process in left if process.alive()]
+    kill(left)
+    return left
 
 
 def kill(processes: Iterable[NodeProcess]) -> None:
@@ -110,22 +126,26 @@ def wait_gone(processes: Iterable[NodeProcess], timeout: float) -> list[NodeProc
     deadline = time.monotonic() + timeout
     left = [process for process in processes if process.alive()]
     while left and (rest := deadline - time.monotonic()) > 0:
-        _wait_for_one(left[0], rest)
+        _wait_for_any(left, rest)
         left = [process for process in left if process.alive()]
     return left
 
 
-def _wait_for_one(process: NodeProcess, timeout: float) -> None:
-    """Return once it may have ended, or after the timeout."""
-    descriptor = _pidfd(process.pid)
-    if descriptor is None:  # not Linux: look again soon
-        time.sleep(min(timeout, 0.02))
-        return
+def _wait_for_any(processes: Sequence[NodeProcess], timeout: float) -> None:
+    """Return once one of them may have ended, or after the timeout."""
+    descriptors: list[int] = []
     try:
-        if process.alive():  # the descriptor is of this process, not of a later one with its id
-            select.select([descriptor], [], [], timeout)
+        for process in processes:
+            descriptor = _pidfd(process.pid)
+            if descriptor is None:  # it has ended, or this is not Linux: look again soon
+                time.sleep(min(max(timeout, 0.0), 0.02))
+                return
+            descriptors.append(descriptor)
+        if all(process.alive() for process in processes):  # the descriptors are theirs, not of later ones
+            select.select(descriptors, [], [], max(timeout, 0.0))
     finally:
-        os.close(descriptor)
+        for descriptor in descriptors:
+            os.close(descriptor)
 
 
 def _pidfd(pid: int) -> int | None:

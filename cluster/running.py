@@ -24,7 +24,7 @@ from ..client.errors import BarnabasError
 from .config import ClusterConfig, load, local
 from .formatting import ClusterRefused, Formatted
 from .processes import NodeProcess, forget, kill, living, recorded, terminate
-from .supervisor import STOP_PATIENCE, RemoteLauncher, prepare, start
+from .supervisor import STOP_PATIENCE, RemoteLauncher, can_elect, prepare, start
 
 
 class Cluster:
@@ -73,7 +73,7 @@ class Cluster:
             return
         temporary = self._data is None
         if not temporary:
-            terminate(living(self.directory), patience)
+            terminate(living(self.directory), patience, can_elect(self.formatted))
         self._end(temporary, self.directory)
 
     def _end(self, temporary: bool, directory: Path) -> None:

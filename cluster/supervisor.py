@@ -14,7 +14,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -163,9 +163,15 @@ def await_brokers(formatted: Formatted, launcher: Launching, started: Mapping[in
 def stop(directory: Path, patience: float = STOP_PATIENCE) -> tuple[list[NodeProcess], list[NodeProcess]]:
     """End every process of the cluster: those that ran, and those of them that had to be killed."""
     running = living(directory)
-    stubborn = terminate(running, patience)
+    stubborn = terminate(running, patience, can_elect(read_formatted(directory)))
     forget(directory)
     return running, stubborn
+
+
+def can_elect(formatted: Formatted | None) -> Callable[[Sequence[NodeProcess]], bool]:
+    """Whether those that are left are enough to elect a controller, and new leaders with it."""
+    voters = set() if formatted is None else {node.id for node in formatted.config.controllers}
+    return lambda left: len(voters & {process.node for process in left}) * 2 > len(voters)
 
 
 def existing(directory: Path) -> Formatted:
