@@ -333,7 +333,8 @@ class Nemesis:
 
     def _bit_rot(self) -> None:
         """One host only, data partitions only, and only if others have the bytes."""
-        if self.swarm.shape.min_insync < 2 or not self.servers:
+        shape = self.swarm.shape
+        if shape.min_insync < 2 or shape.durability == "os":  # there a loss of power is damage enough
             return
         if self._rotten is None:
             self._rotten = self._random.choice(self.servers)

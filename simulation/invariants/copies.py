@@ -98,7 +98,7 @@ class CopiesChecker(Checker):
             leading = leading_of(replica)
             term = (leading.epoch, leading.partition_epoch, len(leading.maximal_isr)) if leading is not None else ()
             key = (host.life, log.start, log.end, log.recovery_point, replica.hw, replica.leader_epoch, *term)
-            if key == copy.key and log is copy.log:
+            if key == copy.key and log is copy.log and leading is copy.leading:
                 continue
             copy.key = key
             self._look(host, copy, replica, leading)
@@ -185,7 +185,7 @@ class CopiesChecker(Checker):
             if expected != entries and log.start == 0:
                 self.violated("P15", f"{_at(copy)} has epochs {entries[-5:]}, its log says {expected[-5:]}")
             return
-        for line in copy.added:
+        for line in copy.mirror.lines[-len(copy.added) - 1 :]:  # and the one before them
             if log.epochs.epoch_at(line.base) != line.epoch:
                 found = log.epochs.epoch_at(line.base)
                 self.violated("P15", f"{_at(copy)}: the cache says epoch {found} at {line.base}, the log {line.epoch}")
