@@ -18,6 +18,12 @@ outcome = world.run(8)
 print(outcome.trace, outcome.steps, outcome.committed)
 """
 
+_CLUSTER = """
+from barnabas.simulation.run import simulate
+report = simulate({seed}, 5)
+print(report.trace, report.events, report.acknowledged, report.premises, report.violations)
+"""
+
 
 def _run(program: str, hash_seed: str) -> str:
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
@@ -30,6 +36,14 @@ def _run(program: str, hash_seed: str) -> str:
 @pytest.mark.parametrize("seed", [1, 4])
 def test_a_quorum_leaves_the_same_trace_in_two_processes(seed: int) -> None:
     program = _QUORUM.format(tests=str(Path(__file__).parent), seed=seed)
+    first = _run(program, "1")
+    assert first.strip(), "the run says what came of it"
+    assert first == _run(program, "2")
+
+
+@pytest.mark.parametrize("seed", [3, 6])
+def test_a_cluster_leaves_the_same_trace_in_two_processes(seed: int) -> None:
+    program = _CLUSTER.format(seed=seed)
     first = _run(program, "1")
     assert first.strip(), "the run says what came of it"
     assert first == _run(program, "2")

@@ -222,7 +222,8 @@ def p3(calm: Calm) -> None:
 
 def p4(calm: Calm) -> None:
     calm.committed_elsewhere()
-    calm.replica(calm.leader).lead(calm.state.leader, calm.state, calm.leader.node.now)  # type: ignore[union-attr]
+    calm.sim.leaders._adopted.clear()
+    calm.copy(calm.leader).key = ()
     calm.look(calm.leader)
 
 
