@@ -204,6 +204,7 @@ def simulate(seed: int, seconds: float = 30.0, options: Options | None = None) -
             f" {at.filename.rpartition('/')[2]}:{at.lineno}: {failed}"
         )
     wall = time.perf_counter() - began
+    simulation.workload.give_up()
     verdict = analyse(simulation.workload.history)
     violations += [f"{anomaly.kind}: {anomaly.sentence}" for anomaly in verdict.anomalies]
     acknowledged = verdict.counts.get("acknowledged", 0)
