@@ -38,12 +38,14 @@ from .membership import HeartbeatTimer, Membership, RegisterTimer
 from .messages import (
     Consume,
     Describe,
+    Described,
     Fetch,
     Fetched,
     FetchLeadership,
     FindOffsets,
     GiveProducerId,
     HeartbeatReply,
+    Leadership,
     MetadataRange,
     MetadataSnapshot,
     MetadataUpdate,
@@ -101,6 +103,7 @@ class Stop(Message, frozen=True):
 
 
 HOUSEKEEPING_MS = 1000
+PROPOSAL_PAUSE_MS = 50
 
 
 class Broker(Actor):
@@ -202,6 +205,8 @@ class Broker(Actor):
             case Registered():
                 if self.membership.on_registered(message, ctx):
                     self._adopt(True, ctx)
+            case FetchLeadership() | Describe() if not self._serving:
+                self._not_yet(sender, message, ctx)
             case FetchLeadership():
                 config = self.config
                 ctx.send(
@@ -274,6 +279,12 @@ class Broker(Actor):
         self.fetchers.synced(moved, self.broker_epoch, ctx)
         if self._stopped_at is not None and generation >= self._stopped_at:
             ctx.stop("controlled shutdown is complete")
+
+    def _not_yet(self, sender: Address, message: FetchLeadership | Describe, ctx: Context) -> None:
+        """What this broker knows may be older than what the asker knows: say nothing of it."""
+        error = ErrorCode.BROKER_NOT_AVAILABLE
+        asked = isinstance(message, Describe)
+        ctx.send(sender, Described(message.id, error) if asked else Leadership(message.id, error))
 
     # --- Membership ---
 
@@ -452,24 +463,27 @@ class Broker(Actor):
     # --- In-sync replicas ---
 
     def _on_altered(self, answer: PartitionsAltered, ctx: Context) -> None:
-        if not self.proposals.answered(answer.id, ctx):
+        sent = self.proposals.answered(answer.id, ctx)
+        if not sent:
             return
         if answer.error is not ErrorCode.NONE:
             if answer.leader >= 0:
                 self.membership.active = answer.leader
-            ctx.set_timer(ProposalTimer(), 50)
+            ctx.set_timer(ProposalTimer(), PROPOSAL_PAUSE_MS)
             return
         for result in answer.results:
+            change = sent.get(result.partition)
             leading = self._leading(result.partition)
-            self.proposals.settle(result.partition)
-            if leading is None or result.leader_epoch not in (leading.epoch, -1):
+            if change is None:
                 continue
-            if result.error is ErrorCode.NONE:
-                replica = self.replicas[result.partition]
-                if leading.commit(result.isr, result.partition_epoch, leading.min_insync):
-                    self._isr_changed(replica, leading, ctx)
-            elif leading.proposal is not None and leading.proposal.partition_epoch >= result.partition_epoch:
+            self.proposals.decided(change)
+            if leading is None or leading.epoch != change.leader_epoch:
+                continue
+            if leading.proposal is change:
                 leading.proposal = None
+            if result.error is ErrorCode.NONE and result.leader_epoch == leading.epoch:
+                if leading.commit(result.isr, result.partition_epoch, leading.min_insync):
+                    self._isr_changed(self.replicas[result.partition], leading, ctx)
         self._propose(ctx)
 
     def _consider_all(self, ctx: Context) -> None:

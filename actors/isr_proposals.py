@@ -22,7 +22,8 @@ class IsrProposals:
         self.controllers = controllers
         self.retry_ms = retry_ms
         self.waiting: dict[Partition, IsrChange] = {}
-        self._out: int | None = None
+        self._out: int | None = None  # id of the request that is out
+        self._sent: dict[Partition, IsrChange] = {}  # what it proposes
         self._next = 0
         self._turn = 0
 
@@ -45,13 +46,18 @@ class IsrProposals:
         if self.waiting:
             self._send(active, broker_epoch, ctx)
 
-    def answered(self, request: int, ctx: Context) -> bool:
-        """Whether this answers the request that is out."""
+    def answered(self, request: int, ctx: Context) -> dict[Partition, IsrChange]:
+        """What the request that is out proposed; nothing for any other. A newer proposal goes on waiting."""
         if request != self._out:
-            return False
+            return {}
         self._out = None
         ctx.cancel_timer(ProposalTimer())
-        return True
+        return self._sent
+
+    def decided(self, change: IsrChange) -> None:
+        """There is a verdict on this very proposal."""
+        if self.waiting.get(change.partition) is change:
+            del self.waiting[change.partition]
 
     def _send(self, active: int, broker_epoch: int, ctx: Context) -> None:
         order = sorted(self.controllers)
@@ -60,7 +66,7 @@ class IsrProposals:
             self._turn += 1
         self._next += 1
         self._out = self._next
-        changes = [self.waiting[partition] for partition in sorted(self.waiting)]
-        message = AlterPartition(self._out, self.broker, broker_epoch, changes)
+        self._sent = {partition: self.waiting[partition] for partition in sorted(self.waiting)}
+        message = AlterPartition(self._out, self.broker, broker_epoch, list(self._sent.values()))
         ctx.send(address(self.controllers[active], "controller"), message)
         ctx.set_timer(ProposalTimer(), self.retry_ms)

@@ -201,7 +201,7 @@ class Leaderships:
             self.controllers = {place.broker: place.endpoint for place in digest.controllers} or self.controllers
             self.controller = digest.controller
             self.broadcasts = list(digest.broadcasts) or self.broadcasts
-            if self._flight is not None and self._flight.id == digest.id:
+            if self._flight is not None and self._flight.id == digest.id and digest.offset >= self._target:
                 moved += self._forget_unlisted(digest, self._flight.topics)
         if self._flight is None or self._flight.id != digest.id:
             return moved
