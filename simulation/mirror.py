@@ -68,22 +68,29 @@ class Mirror:
         self.end = 0
         self.lines: list[Line] = []
         self._bases: list[int] = []
+        self._log: LogView | None = None
 
     def update(self, log: LogView) -> Change:
         """Look at the log again."""
         if log.start > self.start:
             self._forget_below(log.start)
-        kept = self._common(log)
-        removed = tuple(self.lines[kept:])
+        if log is self._log and log.end == self.end:
+            return NOTHING  # nobody cuts and appends to the same end within one input
+        self._log = log
         had = self.end
-        del self.lines[kept:], self._bases[kept:]
+        headers = self._continuing(log)
+        removed: tuple[Line, ...] = ()
+        if headers is None:
+            kept = self._common(log)
+            removed = tuple(self.lines[kept:])
+            del self.lines[kept:], self._bases[kept:]
         at = self.lines[-1].end if self.lines else log.start
         if at == log.end:
             self.end = at
             return Change(at, removed, ()) if removed or had > at else NOTHING
         chain = self.lines[-1].chain if self.lines else self.anchors.get(at, 0)
         added: list[Line] = []
-        for header in log.batches_from(at):
+        for header in log.batches_from(at) if headers is None else headers:
             if header.base_offset < at:
                 continue
             chain = link(chain, header)
@@ -127,6 +134,17 @@ class Mirror:
         if index >= 0 and self.lines[index].end > offset:
             index -= 1
         return self.lines[index] if index >= 0 else None
+
+    def _continuing(self, log: LogView) -> Iterator[BatchHeader] | None:
+        """The batches after the last known one, if the log still has that one and more; None otherwise."""
+        if not self.lines or log.end <= self.lines[-1].end or self.lines[-1].base < log.start:
+            return None
+        line = self.lines[-1]
+        headers = log.batches_from(line.base)
+        first = next(headers, None)
+        if first is None or (first.base_offset, first.next_offset, first.leader_epoch, first.crc) != line[:4]:
+            return None
+        return headers
 
     def _common(self, log: LogView) -> int:
         """How many of the known lines the log still has."""
