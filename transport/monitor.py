@@ -48,6 +48,7 @@ class Monitor:
         address = f"inproc://monitor.{id(self):x}"
         socket.monitor(address, events)
         self.socket.connect(address)
+        self.descriptor = int(self.socket.get(zmq.FD))
 
     def read(self) -> list[SocketEvent]:
         """All that happened since the last time."""

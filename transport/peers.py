@@ -27,6 +27,7 @@ class Peer:
         self.socket = socket
         self.inbox = Inbox(socket)
         self.monitor: Monitor | None = None  # if it is watched
+        self.kept = False  # it is not to be forgotten, however idle
         self.connected = False  # as the monitor has it
         self.probing = False  # somebody is finding out whether it is gone
         self.used = now
@@ -64,8 +65,7 @@ class Peer:
         """End the connection. Nothing is said about the peer any more."""
         self._counters.cut_off += len(self._waiting)
         self._waiting.clear()
-        if self.monitor is not None:
-            self.monitor.close()
+        assert self.monitor is None, "unwatch it first"
         self.socket.close(linger_ms)
 
     def _push(self, frames: Sequence[Buffer]) -> bool:

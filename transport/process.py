@@ -22,7 +22,6 @@ import sys
 import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from enum import Enum
 from functools import partial
 from importlib import import_module
@@ -32,17 +31,15 @@ from typing import NamedTuple, cast
 
 from ..actors.kernel import Address, Event, Incarnation, Message, Millis
 from ..actors.node import Node
-from ..storage.disk import Flush, Flushable, JobId, Reader, StorageError
-from ..storage.jobs import Job
-from ..storage.real import RealDisk
+from ..storage.disk import Flushable, Generation, JobId, StorageError
 from .budget import Counters
 from .clock import monotonic_ns, now_and_wall
+from .elsewhere import Elsewhere
 from .zeromq import Sockets
 
 TURN_MESSAGES = 64
 TURN_SECONDS = 0.005
 SLOW_SECONDS = 0.020
-JOB_THREADS = 2
 LINGER_MS = 100  # at a graceful end: the last replies are with ZeroMQ, but perhaps not yet with the kernel
 
 CLIENT = "client"
@@ -113,8 +110,7 @@ class Shell:
         self.broadcast_endpoint: str | None = None
         self.ended: Ended | None = None
         self._make = (lambda _: node) if isinstance(node, Node) else node
-        self._given_disk = disk
-        self._disk: Flushable | None = None
+        self._disk = disk
         self._bind = bind
         self._broadcast = broadcast
         self._first_subscriptions = tuple(subscribe)
@@ -135,9 +131,7 @@ class Shell:
         self._over: asyncio.Future[None] | None = None
         self._node: Node | None = None
         self._sockets: Sockets | None = None
-        self._flusher: ThreadPoolExecutor | None = None
-        self._workers: ThreadPoolExecutor | None = None
-        self._flushing = False
+        self._elsewhere: Elsewhere | None = None
         self._scheduled = False
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at: Millis | None = None
@@ -227,10 +221,9 @@ class Shell:
             self.broadcast_endpoint = sockets.bind_broadcast(self._broadcast)
 
     def _begin(self) -> None:
-        self._flusher = ThreadPoolExecutor(1, thread_name_prefix="flush")
-        self._workers = ThreadPoolExecutor(JOB_THREADS, thread_name_prefix="job")
         node = self._node = self._make(self.endpoint)
-        self._disk = self._given_disk or cast(Flushable, node.disk)  # every disk can be flushed; actors need not know
+        disk = self._disk or cast(Flushable, node.disk)  # every disk can be flushed; actors need not know
+        self._elsewhere = Elsewhere(disk, self._post, self._synced, self._job_done)
         for endpoint in self._first_subscriptions:
             self.subscribe(endpoint)
         for endpoint in self._first_watched:
@@ -295,12 +288,13 @@ class Shell:
             self._on_turn(self)
         if sockets.settle() or self._told:
             self.ready()
-        self._start_flush()
+        if self._elsewhere is not None:
+            self._elsewhere.flush()
         self._set_alarm(node)
 
     def _carry_out(self, node: Node) -> None:
         effects = node.flush()
-        assert self._sockets is not None, "a node has sockets"
+        assert self._sockets is not None and self._elsewhere is not None, "made before the node starts"
         for actor, event in effects.events:
             self._on_event(actor, event)
         for to, envelope in effects.outgoing:
@@ -308,7 +302,7 @@ class Shell:
         for topic, envelope in effects.published:
             self._sockets.publish(topic, envelope)
         for job_id, job in effects.jobs:
-            self._start_job(job_id, job)
+            self._elsewhere.submit(job_id, job)
         if effects.stop is not None:
             self._finish(Ended(Ending.STOPPED, effects.stop))
 
@@ -348,49 +342,15 @@ class Shell:
         self._alarm = None
         self._turn()
 
-    # --- Flushes ---
+    # --- What comes back from elsewhere ---
 
-    def _start_flush(self) -> None:
-        disk = self._disk
-        if self._flushing or self._flusher is None or disk is None or not disk.dirty():
-            return
-        self._flushing = True
-        flush = disk.start_flush()
-        ran = self._flusher.submit(flush.run)
-        ran.add_done_callback(lambda ran: self._post(partial(self._flushed, disk, flush, ran)))
-
-    def _flushed(self, disk: Flushable, flush: Flush, ran: Future[None]) -> None:
-        self._flushing = False
-        try:
-            ran.result()
-        except StorageError as error:
-            disk.finish_flush(flush, error)
-            raise
-        generation = disk.finish_flush(flush)
+    def _synced(self, generation: Generation) -> None:
         self._input("synced", partial(self.node.synced, generation))
         self._finish_if_flushed()
 
-    # --- Jobs ---
-
-    def _start_job(self, job_id: JobId, job: Job) -> None:
-        assert self._workers is not None and self._disk is not None, "jobs come from a node that has started"
-        if isinstance(self._disk, RealDisk):
-            ran = self._workers.submit(job.run, self._disk.reader())
-        else:  # a disk in memory is not to be read by other threads
-            ran = Future()
-            _run_into(ran, job, self._disk)
-        ran.add_done_callback(lambda ran: self._post(partial(self._job_done, job_id, ran)))
-
-    def _job_done(self, job_id: JobId, ran: Future[object]) -> None:
-        if self.ended is not None or ran.cancelled():
-            return
-        result: object = None
-        failure: str | None = None
-        try:
-            result = ran.result()
-        except StorageError as error:
-            failure = str(error)
-        self._input("a job's result", partial(self.node.job_done, job_id, result, failure))
+    def _job_done(self, job_id: JobId, result: object, failure: str | None) -> None:
+        if self.ended is None:
+            self._input("a job's result", partial(self.node.job_done, job_id, result, failure))
 
     # --- What the sockets tell ---
 
@@ -419,8 +379,9 @@ class Shell:
     def _finish_if_flushed(self) -> None:
         if self.ended is None or self._over is None or self._over.done():
             return
-        self._start_flush()
-        if not self._flushing:
+        if self._elsewhere is not None:
+            self._elsewhere.flush()
+        if self._elsewhere is None or not self._elsewhere.flushing:
             self._over.set_result(None)
 
     def _ending(self) -> bool:
@@ -446,12 +407,8 @@ class Shell:
             self._alarm.cancel()
         if self._sockets is not None:
             self._sockets.close(LINGER_MS if graceful else 0)
-        if self._workers is not None:
-            self._workers.shutdown(wait=False, cancel_futures=True)
-        if self._flusher is not None:
-            self._flusher.shutdown(wait=graceful, cancel_futures=True)
-        if self._disk is not None:
-            self._disk.close()
+        if self._elsewhere is not None:
+            self._elsewhere.close(wait=graceful)
 
     def _post(self, action: Callable[[], None]) -> None:
         """Do something on the loop, from any thread."""
@@ -463,13 +420,6 @@ class Shell:
     def _open_sockets(self) -> Sockets:
         assert self._sockets is not None, "the shell has not started"
         return self._sockets
-
-
-def _run_into(ran: Future[object], job: Job, reader: Reader) -> None:
-    try:
-        ran.set_result(job.run(reader))
-    except StorageError as error:
-        ran.set_exception(error)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -31,10 +32,11 @@ from .budget import MAX_AGE, Counters, sendable, size_of
 from .codec import Codec, ProtocolError
 from .flags import AT_ONCE, READABLE, WRITABLE, events_of
 from .inbox import Inbox
-from .monitor import Monitor, is_gone
+from .monitor import Monitor
 from .options import bind, new_context, new_socket
 from .peers import IDLE_SECONDS, Peer
 from .routes import Routes
+from .watcher import Watcher
 
 SWEEP_SECONDS = 10.0
 """How often idle peers are looked for."""
@@ -105,7 +107,7 @@ class Sockets:
         self._peers: dict[str, _Line] = {}
         self._ready: deque[_Line] = deque()
         self._touched: list[_Line] = []
-        self._probes: set[asyncio.Task[None]] = set()
+        self._watcher = Watcher(loop, self._context, listener.peer_disconnected)
         self._expiry: asyncio.TimerHandle | None = None
         self._sweep_timer = loop.call_later(SWEEP_SECONDS, self._sweep)
         self._closed = False
@@ -119,7 +121,7 @@ class Sockets:
         self._routes = Routes(socket, monitor, self.counters)
         bound = bind(socket, endpoint, insecure=self._insecure)
         self._router = self._open(_Line(socket, self._routes.inbox))
-        self._loop.add_reader(int(monitor.socket.get(zmq.FD)), self._read_routes, self._routes)
+        self._loop.add_reader(monitor.descriptor, self._read_routes, self._routes)
         self._read_routes(self._routes)
         return bound
 
@@ -152,16 +154,18 @@ class Sockets:
     def watch(self, endpoint: str) -> None:
         """Keep a connection to a peer, and tell the listener when it proves gone. A second time does nothing."""
         line = self._line_to(endpoint)
-        if line is not None and line.peer is not None and line.peer.monitor is None:
-            self._monitor(line.peer)
+        if line is not None and line.peer is not None:
+            line.peer.kept = True
+            with suppress(zmq.ZMQError):  # too many sockets: it is not watched, which is as if hints were lost
+                self._watcher.watch(line.peer)
 
     def unwatch(self, endpoint: str) -> None:
         """A peer may be forgotten again once it is idle."""
         line = self._peers.get(endpoint)
-        if line is not None and line.peer is not None and line.peer.monitor is not None and not self._watch_all:
-            self._loop.remove_reader(int(line.peer.monitor.socket.get(zmq.FD)))
-            line.peer.monitor.close()
-            line.peer.monitor = None
+        if line is not None and line.peer is not None:
+            line.peer.kept = False
+            if not self._watch_all:
+                self._watcher.unwatch(line.peer)
 
     @property
     def watched(self) -> list[str]:
@@ -247,10 +251,9 @@ class Sockets:
         self._sweep_timer.cancel()
         if self._expiry is not None:
             self._expiry.cancel()
-        for task in self._probes:
-            task.cancel()
+        self._watcher.close()
         if self._routes is not None:
-            self._loop.remove_reader(int(self._routes.monitor.socket.get(zmq.FD)))
+            self._loop.remove_reader(self._routes.monitor.descriptor)
             if self._router is not None:
                 self._loop.remove_reader(self._router.descriptor)
             self._routes.close(linger_ms)
@@ -333,7 +336,8 @@ class Sockets:
             return None
         peer = Peer(endpoint, socket, self.counters, self._loop.time())
         if self._watch_all:
-            self._monitor(peer)
+            with suppress(zmq.ZMQError):  # as in `watch`
+                self._watcher.watch(peer)
         line = self._peers[endpoint] = self._open(_Line(socket, peer.inbox, peer))
         if not _connect(socket, endpoint):
             self._forget(line, 0)
@@ -343,8 +347,7 @@ class Sockets:
     def _forget(self, line: _Line, linger_ms: int) -> None:
         assert line.peer is not None, "only peers are forgotten"
         self._loop.remove_reader(line.descriptor)
-        if line.peer.monitor is not None:
-            self._loop.remove_reader(int(line.peer.monitor.socket.get(zmq.FD)))
+        self._watcher.unwatch(line.peer)
         if line.queued:
             self._ready.remove(line)
         if line.touched:
@@ -368,45 +371,12 @@ class Sockets:
         now = self._loop.time()
         for line in list(self._peers.values()):
             peer = line.peer
-            if peer is not None and peer.monitor is None and not peer.waiting and now - peer.used > IDLE_SECONDS:
+            if peer is not None and not peer.kept and not peer.waiting and now - peer.used > IDLE_SECONDS:
                 self._forget(line, 0)
-
-    # --- Deaths ---
 
     def _read_routes(self, routes: Routes) -> None:
         for origin in routes.disconnected():
             self._listener.route_gone(origin)
-
-    def _monitor(self, peer: Peer) -> None:
-        events = zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED
-        peer.monitor = Monitor(self._context, peer.socket, events)
-        self._loop.add_reader(int(peer.monitor.socket.get(zmq.FD)), self._read_monitor, peer)
-        self._read_monitor(peer)
-
-    def _read_monitor(self, peer: Peer) -> None:
-        if peer.monitor is None:
-            return
-        for event in peer.monitor.read():
-            peer.connected = event.event == zmq.EVENT_HANDSHAKE_SUCCEEDED
-            if not peer.connected and not peer.probing:
-                peer.probing = True
-                task = self._loop.create_task(self._probe(peer, self._listener.peer_disconnected(peer.endpoint)))
-                self._probes.add(task)
-                task.add_done_callback(self._probed)
-
-    async def _probe(self, peer: Peer, gone: Callable[[], None]) -> None:
-        def still_away() -> bool:
-            return not peer.connected and peer.monitor is not None and not peer.socket.closed
-
-        proved = await is_gone(peer.endpoint, still_away)
-        peer.probing = False
-        if proved and not self._closed:
-            gone()
-
-    def _probed(self, task: asyncio.Task[None]) -> None:
-        self._probes.discard(task)
-        if not task.cancelled():
-            task.result()  # a bug is raised here, where the loop's owner hears of it
 
 
 def _connect(socket: zmq.Socket[bytes], endpoint: str) -> bool:
