@@ -88,6 +88,7 @@ class Controller(Actor):
         self.registrations: Registrations | None = None  # None unless active
         self.publisher: Publisher | None = None  # None unless active
         self._snapshots = Snapshots(config.snapshot_records)
+        self._gone: dict[str, PeerGone] = {}  # by node: hints that came while this controller was not active
         self._armed = False  # the session timer is set
         self._late = False  # it came late the last time
 
@@ -201,10 +202,15 @@ class Controller(Actor):
 
     def _on_peer_gone(self, sender: Address, gone: PeerGone, ctx: Context) -> None:
         self.raft.on_message(sender, gone, ctx)
-        if self.registrations is not None:
-            question = self.registrations.peer_gone(gone, ctx.now)
-            if question is not None:
-                self.decisions.ask(question, ctx)
+        if self.registrations is None:
+            self._gone[gone.node] = gone  # the controller itself may be what died there: the next one will ask
+            return
+        self._fence_gone(self.registrations, gone, ctx)
+
+    def _fence_gone(self, registrations: Registrations, gone: PeerGone, ctx: Context) -> None:
+        question = registrations.peer_gone(gone, ctx.now)
+        if question is not None:
+            self.decisions.ask(question, ctx)
 
     def _on_session_timer(self, ctx: Context) -> None:
         """Sessions may have ended. A timer that is late tells of a pause here: first hear what has queued up (D5)."""
@@ -266,8 +272,12 @@ class Controller(Actor):
             return
         assert (self.image.controller, self.image.controller_epoch) == (config.id, raft.epoch), "another one leads"
         self.active_epoch = raft.epoch
-        self.sessions.inherit(self.image, ctx.now)
         self.registrations = Registrations(config.cluster_id, self.image, self.sessions)
+        for gone in self._gone.values():
+            if ctx.now - gone.disconnected_at < config.session_ms:
+                self._fence_gone(self.registrations, gone, ctx)
+        self._gone = {}
+        self.sessions.inherit(self.image, ctx.now)
         self.publisher = Publisher(config.cluster_id, config.id, raft.epoch, self.image)
         self.publisher.heartbeat(ctx)
         ctx.set_timer(BroadcastTimer(), config.heartbeat_ms)

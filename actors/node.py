@@ -163,7 +163,7 @@ class Node:
         """Nobody listens at `node` any more: a hint to all actors. Incarnation 0: the life last heard from."""
         self.now, self.wall = now, wall
         known = self._lives.pop(node, Incarnation(0))
-        gone = PeerGone(node, incarnation or known)
+        gone = PeerGone(node, incarnation or known, disconnected_at=now)
         for name, actor in self.actors.items():
             actor.on_message(LOCAL, gone, self._contexts[name])
         self._drain()
