@@ -198,6 +198,20 @@ def test_a_refused_connection_fences_at_once_and_a_heartbeat_takes_it_back() -> 
     assert scene.fenced(1)
 
 
+def test_a_new_controller_fences_whoever_died_with_the_old_one() -> None:
+    scene = Scene().up(1, 2, 3)
+    scene.raft.lose()
+    scene.settle()
+    scene.say(PeerGone("b1", Incarnation(101), disconnected_at=scene.ctx.now))
+    scene.say(PeerGone("b2", Incarnation(102), disconnected_at=scene.ctx.now))
+    scene.ctx.sleep(50, scene.controller)
+    scene.beat(2)
+    scene.raft.win(scene.ctx)
+    scene.settle()
+    assert scene.fenced(1), "the hint came before anybody was active, and counts all the same"
+    assert not scene.fenced(2), "it was heard from after the hint"
+
+
 def test_isr_proposals_are_decided_and_answered_with_the_committed_state() -> None:
     scene = Scene().up(1, 2, 3)
     scene.create(partitions=1)
