@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, NoReturn
 
-from .arguments import DATA, Commands, add_cluster, add_data, add_json, bootstrap_of, data_of
+from .arguments import DATA, Commands, add_cluster, add_data, add_json, bootstrap_of, data_of, positive
 
 if TYPE_CHECKING:
     from ..cluster.formatting import Formatted
@@ -23,6 +23,11 @@ def register(commands: Commands) -> None:
     down = commands.add_parser("down", help="stop the cluster")
     add_data(down)
     down.set_defaults(run=run_down)
+
+    restart = commands.add_parser("restart", help="start one node again, after stopping it if it runs")
+    restart.add_argument("node", type=positive, metavar="NODE", help="its id")
+    add_data(restart)
+    restart.set_defaults(run=run_restart)
 
     ps = commands.add_parser("ps", help="list the processes of the cluster")
     add_data(ps)
@@ -92,6 +97,23 @@ def run_down(arguments: argparse.Namespace) -> int:
     for process in stubborn:
         print(f"node {process.node} did not stop in good order and was killed", file=sys.stderr)
     print(f"stopped {len(ended)} {'node' if len(ended) == 1 else 'nodes'} in {formatted.directory}")
+    return 0
+
+
+def run_restart(arguments: argparse.Namespace) -> int:
+    from ..cluster.launcher import Launcher
+    from ..cluster.node_process import run_node
+    from ..cluster.processes import forget, living, terminate
+    from ..cluster.supervisor import STOP_PATIENCE, await_process, existing, known_node
+
+    formatted = existing(data_of(arguments))
+    node = known_node(formatted, arguments.node)
+    terminate([process for process in living(formatted.directory) if process.node == node.id], STOP_PATIENCE)
+    forget(formatted.directory)
+    launcher = Launcher(formatted, run_node)
+    pid = launcher.start(node.id)
+    await_process(formatted, launcher, node.id, pid)
+    print(f"node {node.id} runs as process {pid} at {node.address.removeprefix('tcp://')}")
     return 0
 
 

@@ -117,7 +117,8 @@ def _break(cluster: "Cluster", flow: "Flow", count: int) -> float:
     say(f"kill -9 of node {victim}, the leader of {TOPIC}-0, after {flow.sent} flights")
     flow.await_sent(count * 2 // 3, 60.0)
     leader = cluster.leader(TOPIC, 0)
-    say(f"node {leader} leads {TOPIC}-0 now; starting node {victim} again after {flow.sent} flights")
+    now = f"{TOPIC}-0 has no new leader yet" if leader in (victim, -1) else f"node {leader} leads {TOPIC}-0 now"
+    say(f"{now}; starting node {victim} again after {flow.sent} flights")
     began = time.monotonic()
     cluster.restart(victim)
     cluster.await_isr(TOPIC)

@@ -30,11 +30,14 @@ import msgspec
 from .formatting import ClusterRefused, Formatted, read_formatted
 from .processes import record
 
-Kind = Literal["started", "unfenced", "failed", "ended"]
+Kind = Literal["started", "listening", "unfenced", "failed", "ended"]
 
 
 class Report(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What became of a node: it has a process; a broker serves (whichever node says so); why it fails; it has ended."""
+    """What became of a node: it has a process; it listens; its broker serves; why it fails; it has ended.
+
+    That a broker serves, the active controller's node says; all else each node says of itself.
+    """
 
     kind: Kind
     node: int

@@ -85,6 +85,7 @@ def _live(formatted: Formatted, node_id: int, directory: Path, channel: Channel)
             topics={"M": BROKER},
             watch=place.watch,
             insecure=config.cluster.insecure,
+            on_start=lambda shell: channel.tell(Report("listening", node_id)),
             on_event=on_event,
             on_slow=lambda what, seconds: _say(f"slow: {what} took {seconds * 1000:.0f} ms"),
             log=_say,

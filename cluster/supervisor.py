@@ -20,7 +20,7 @@ from typing import Protocol
 
 import msgspec
 
-from .config import ClusterConfig, load, local
+from .config import ClusterConfig, NodeConfig, load, local
 from .formatting import LOG_FILE, ClusterRefused, Formatted, format_cluster, read_formatted
 from .launcher import Report
 from .processes import NodeProcess, forget, kill, living, terminate
@@ -147,17 +147,43 @@ def await_brokers(formatted: Formatted, launcher: Launching, started: Mapping[in
                 f"directories below {formatted.directory}."
             )
         for report in launcher.reports(rest):
-            match report.kind:
-                case "unfenced":
-                    waiting.discard(report.node)
-                case "failed" if report.node in started:
-                    raise ClusterRefused(_sentence(report.text))
-                case "ended" if report.pid == started.get(report.node):
-                    log = formatted.config.data_of(formatted.config.node(report.node)) / LOG_FILE
-                    how = report.text or "in good order"
-                    raise ClusterRefused(f"node {report.node} ended while it started ({how}): see {log}.")
-                case _:
-                    pass
+            if report.kind == "unfenced":
+                waiting.discard(report.node)
+            _refuse_failure(formatted, report, started)
+
+
+def _refuse_failure(formatted: Formatted, report: Report, started: Mapping[int, int]) -> None:
+    """A node that fails while it starts has told why."""
+    if report.kind == "failed" and report.node in started:
+        raise ClusterRefused(_sentence(report.text))
+    if report.kind == "ended" and report.pid == started.get(report.node):
+        how = report.text or "in good order"
+        log = _log(formatted, report.node)
+        raise ClusterRefused(f"node {report.node} ended while it started ({how}): see {log}.")
+
+
+def _log(formatted: Formatted, node: int) -> Path:
+    return formatted.config.data_of(formatted.config.node(node)) / LOG_FILE
+
+
+def await_process(formatted: Formatted, launcher: Launching, node: int, pid: int) -> None:
+    """Return when one node of a cluster that others started listens; whether its broker serves, they are told."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while (rest := deadline - time.monotonic()) > 0:
+        for report in launcher.reports(rest):
+            if report.kind == "listening":
+                return
+            _refuse_failure(formatted, report, {node: pid})
+    raise ClusterRefused(f"node {node} does not listen after {START_TIMEOUT:g} s: see {_log(formatted, node)}.")
+
+
+def known_node(formatted: Formatted, node: int) -> NodeConfig:
+    """The configuration of a node, refused if there is none of that id."""
+    for found in formatted.config.nodes:
+        if found.id == node:
+            return found
+    every = _nodes([found.id for found in formatted.config.nodes])
+    raise ClusterRefused(f"there is no node {node} in the cluster in {formatted.directory}: it has {every}.")
 
 
 def stop(directory: Path, patience: float = STOP_PATIENCE) -> tuple[list[NodeProcess], list[NodeProcess]]:
