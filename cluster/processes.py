@@ -16,6 +16,7 @@ import msgspec
 import psutil  # type: ignore[import-untyped]
 
 RUN = "run"
+AGAIN = 0.1  # seconds between telling a process again
 
 
 class NodeProcess(msgspec.Struct, frozen=True):
@@ -95,20 +96,20 @@ def terminate(
     """SIGTERM, then, after so many seconds, SIGKILL. None of them lives on return; those that had to be killed.
 
     A node that hears SIGTERM hands over what it leads before it ends. Once those that are left cannot do that any more
-    (`hopeful`), or half of the patience is over, they are told again, and end without.
+    (`hopeful`), or half of the patience is over, they are told again and again (signals may merge), and end without.
     """
     left = [process for process in processes if process.alive()]
     for process in left:
         process.signal(signal.SIGTERM)
         process.signal(signal.SIGCONT)  # one that is paused cannot stop in good order
     began = time.monotonic()
-    told_again = False
     while left and (passed := time.monotonic() - began) < patience:
-        if not told_again and (passed >= patience / 2 or not hopeful(left)):
-            told_again = True
+        if hopeful(left) and passed < patience / 2:
+            _wait_for_any(left, patience / 2 - passed)
+        else:
+            _wait_for_any(left, min(AGAIN, patience - passed))
             for process in left:
                 process.signal(signal.SIGTERM)
-        _wait_for_any(left, patience - passed if told_again else patience / 2 - passed)
         left = [process for process in left if process.alive()]
     kill(left)
     return left

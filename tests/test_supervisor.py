@@ -266,6 +266,43 @@ def test_a_killed_leader_comes_back_with_its_data_and_everything_is_read(place: 
     assert (out, err, program.returncode) == ("[b'before', b'meanwhile', b'after']\n", "", 0)
 
 
+def test_all_nodes_killed_under_load_lose_nothing(place: Home) -> None:
+    code = """
+    import threading
+    from barnabas import Cluster
+    from barnabas.bench.account import Flow
+
+    with Cluster(brokers=3) as cluster:
+        cluster.create_topic("load", partitions=3)
+        with cluster.producer() as producer:
+            flow = Flow(producer, "load")
+            enough = threading.Event()
+
+            def stream():
+                while not enough.wait(0.002):
+                    flow.send(b"x" * 200, f"key-{flow.sent % 50}".encode())
+
+            thread = threading.Thread(target=stream)
+            thread.start()
+            try:
+                assert flow.await_acknowledged_from(flow.sent + 200, 30)
+                for node in cluster.nodes:
+                    cluster.kill(node)
+                cluster.restart(*cluster.nodes)
+                assert flow.await_acknowledged_from(flow.sent + 200, 30)
+            finally:
+                enough.set()
+                thread.join()
+            producer.flush(30)
+        with cluster.consumer("load") as consumer:
+            verdict = flow.judge(consumer, 3)
+    assert verdict.good and verdict.acknowledged == verdict.sent, verdict
+    """
+    with place.python(textwrap.dedent(code)) as program:
+        out, err = program.communicate(timeout=90)
+    assert (out, err, program.returncode) == ("", "", 0)
+
+
 def test_a_program_that_is_killed_leaves_no_nodes_and_no_files(place: Home) -> None:
     code = """
     import time
@@ -312,6 +349,26 @@ def test_a_running_cluster_is_not_started_again(place: Home) -> None:
         down = place.barnabas("down", "--data", "data")
     assert (down.code, down.out) == (0, f"stopped 3 nodes in {data}\n")
     assert recorded(data) == []
+
+
+def test_a_node_is_started_again_by_its_number(place: Home) -> None:
+    assert place.barnabas("up", "--detach", "--data", "data").code == 0
+    data = place.directory / "data"
+    try:
+        before = {process.node: process.pid for process in living(data)}
+        kill(living(data)[1:2])
+        again = place.barnabas("restart", 2, "--data", "data")
+        after = {process.node: process.pid for process in living(data)}
+        address = find(data).config.node(2).address.removeprefix("tcp://")
+        assert (again.code, again.out) == (0, f"node 2 runs as process {after[2]} at {address}\n"), again
+        assert {node for node in before if before[node] != after[node]} == {2}
+        nobody = place.barnabas("restart", 9, "--data", "data")
+        assert (nobody.code, nobody.err) == (
+            1,
+            f"barnabas: there is no node 9 in the cluster in {data}: it has nodes 1, 2 and 3.\n",
+        )
+    finally:
+        place.barnabas("down", "--data", "data")
 
 
 def test_a_cluster_in_the_foreground_says_what_happens_and_stops_on_ctrl_c(place: Home) -> None:
