@@ -13,7 +13,7 @@ from typing import Protocol
 
 from .client_commands import Close, DropTopic, Failure, Look, MakeTopic, Why
 from .errors import ErrorCode
-from .kernel import Actor, Address, Context, Message, Millis, Timer, address
+from .kernel import Actor, Address, Context, Message, Millis, Timer, address, node_of
 from .leadership import Leaderships, backoff_ms
 from .messages import (
     AdminDone,
@@ -60,7 +60,7 @@ class AdminDue(Timer, frozen=True):
 class _Asked:
     """A command that has no outcome."""
 
-    __slots__ = ("attempt", "command", "deadline", "made", "sent", "to")
+    __slots__ = ("attempt", "command", "deadline", "made", "out", "sent", "to")
 
     def __init__(self, command: MakeTopic | DropTopic | Look, deadline: Millis) -> None:
         self.command = command
@@ -68,6 +68,7 @@ class _Asked:
         self.attempt = 0
         self.sent = False  # whether it ever went out
         self.made: TopicId | None = None  # created, and waiting for leaders
+        self.out: Address | None = None  # who was asked last
         self.to: Address | None = None  # who should be asked next, if somebody said so
 
 
@@ -102,8 +103,9 @@ class AdminActor(Actor):
                 self._look_for_leaders(ctx)
                 if isinstance(message, Leadership):
                     self._ask_those_who_wait(ctx)
-            case PeerGone():
+            case PeerGone(node=node):
                 self.leaderships.refresh(ctx)
+                self._ask_again(node, ctx)
             case Close():
                 for request_id in [*self._asked]:
                     self._fail(request_id, Failure(Why.CLOSED, "the admin client was closed"), ctx)
@@ -129,7 +131,8 @@ class AdminActor(Actor):
         command = asked.command
         if isinstance(command, Look):
             asked.sent = True
-            ctx.send(self.leaderships.any_broker(), Describe(request_id, command.names))
+            asked.out = self.leaderships.any_broker()
+            ctx.send(asked.out, Describe(request_id, command.names))
             # Brokers answer at once: one that is silent for so long is gone.
             self._again(request_id, backoff_ms(asked.attempt + 3, ctx), ctx)
             asked.attempt += 1
@@ -149,8 +152,16 @@ class AdminActor(Actor):
             request = CreateTopic(request_id, ctx.incarnation, name, partitions, replication, configs)
         else:
             request = DeleteTopic(request_id, ctx.incarnation, command.name)
+        asked.out = to
         ctx.send(to, request)
         self._again(request_id, ANSWER_MS, ctx)
+
+    def _ask_again(self, node: str, ctx: Context) -> None:
+        """Whoever was asked there will not answer: ask soon, when another has taken over."""
+        for request_id, asked in self._asked.items():
+            if asked.made is None and asked.out is not None and node_of(asked.out) == node:
+                asked.out = None
+                self._again(request_id, AGAIN_MS, ctx)
 
     def _again(self, request_id: int, delay_ms: int, ctx: Context) -> None:
         left = max(0, self._asked[request_id].deadline - ctx.now)

@@ -36,7 +36,6 @@ from .messages import (
     Fetched,
     FetchLeadership,
     FetchMetadata,
-    HeartbeatReply,
     PeerGone,
     Register,
     ReportDamage,
@@ -193,8 +192,7 @@ class Controller(Actor):
     def _on_heartbeat(self, sender: Address, beat: BrokerHeartbeat, ctx: Context) -> None:
         fresh = self.sessions.heard(beat, ctx.now)
         if self.registrations is None:
-            ctx.send(sender, HeartbeatReply(beat.sequence, ErrorCode.NOT_CONTROLLER, self.raft.leader))
-            return
+            return  # only an answer of the active controller means anything to a broker
         reply, question = self.registrations.heartbeat(beat, fresh, ctx)
         ctx.send(sender, reply)
         if question is not None:

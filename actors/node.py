@@ -20,7 +20,20 @@ from typing import NamedTuple
 
 from ..storage.disk import Disk, Generation, JobId
 from ..storage.jobs import Job
-from .kernel import Actor, Address, Context, Event, Incarnation, JobDone, Message, Millis, Timer, address, node_of
+from .kernel import (
+    Actor,
+    Address,
+    Context,
+    Event,
+    Incarnation,
+    JobDone,
+    Message,
+    Millis,
+    Timer,
+    actor_of,
+    address,
+    node_of,
+)
 from .messages import PROTOCOL_VERSION, Envelope, PeerGone, Reborn
 
 LOCAL = Address("local")
@@ -143,13 +156,14 @@ class Node:
         if envelope.to_incarnation not in (0, self.incarnation):
             self.dropped += 1
             if type(body) is not Reborn:
-                self._hand_out(Outgoing(origin, self._envelope("", Address(f"{origin}/"), Reborn())))
+                to = address(origin, actor_of(Address(envelope.sender)))
+                self._hand_out(Outgoing(origin, self._envelope(envelope.to, to, Reborn())))
             return
         actor = self.actors.get(envelope.to)
         if actor is None:
             self.dropped += type(body) is not Reborn
             return
-        sender = address(origin, envelope.sender.rpartition("/")[2])
+        sender = address(origin, actor_of(Address(envelope.sender)))
         actor.on_message(sender, body, self._contexts[envelope.to])
         self._drain()
 

@@ -76,11 +76,16 @@ class Scene:
         return self.ctx.take(Registered)[-1]
 
     def beat(self, broker: int, *, stop: bool = False, offset: int | None = None, life: int = 1) -> HeartbeatReply:
+        """A heartbeat and its answer."""
+        self.beat_unanswered(broker, stop=stop, offset=offset, life=life)
+        return self.ctx.take(HeartbeatReply)[-1]
+
+    def beat_unanswered(self, broker: int, *, stop: bool = False, offset: int | None = None, life: int = 1) -> None:
+        """A heartbeat; a standby hears it and says nothing."""
         self.beats += 1
         state = self.image.brokers[broker]
         end = self.image.end if offset is None else offset
         self.say(BrokerHeartbeat(self.beats, broker, state.epoch, Incarnation(broker * 100 + life), end, stop))
-        return self.ctx.take(HeartbeatReply)[-1]
 
     def up(self, *brokers: int) -> Scene:
         for broker in brokers:

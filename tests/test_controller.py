@@ -176,7 +176,7 @@ def test_a_standby_remembers_heartbeats_and_inherits_the_sessions() -> None:
     scene.raft.lose()
     scene.settle()
     scene.ctx.sleep(2000, scene.controller)
-    scene.beat(2)
+    scene.beat_unanswered(2)
     scene.raft.win(scene.ctx)
     scene.settle()
     scene.ctx.sleep(1500, scene.controller)
@@ -205,7 +205,7 @@ def test_a_new_controller_fences_whoever_died_with_the_old_one() -> None:
     scene.say(PeerGone("b1", Incarnation(101), disconnected_at=scene.ctx.now))
     scene.say(PeerGone("b2", Incarnation(102), disconnected_at=scene.ctx.now))
     scene.ctx.sleep(50, scene.controller)
-    scene.beat(2)
+    scene.beat_unanswered(2)
     scene.raft.win(scene.ctx)
     scene.settle()
     assert scene.fenced(1), "the hint came before anybody was active, and counts all the same"
