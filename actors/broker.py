@@ -481,9 +481,10 @@ class Broker(Actor):
                 continue
             if leading.proposal is change:
                 leading.proposal = None
-            if result.error is ErrorCode.NONE and result.leader_epoch == leading.epoch:
-                if leading.commit(result.isr, result.partition_epoch, leading.min_insync):
-                    self._isr_changed(self.replicas[result.partition], leading, ctx)
+            if result.error is not ErrorCode.NONE or result.leader_epoch != leading.epoch:
+                continue
+            if leading.commit(result.isr, result.partition_epoch, leading.min_insync):
+                self._isr_changed(self.replicas[result.partition], leading, ctx)
         self._propose(ctx)
 
     def _consider_all(self, ctx: Context) -> None:

@@ -1,10 +1,10 @@
 """The follower's conversation with one leader: one long-polled request for all partitions (KIP-227).
 
-The first request of a session lists every partition, later ones only those whose position changed since they were last
-listed; any mismatch starts a new session with a full list. One request is out at a time; a second one is sent only when a
-partition was added that cannot wait until the parked one is answered (a new leader must hear from its followers at
-once), and the leader then answers the first. When a durable offset moves while a request is parked, a one-way `Synced`
-tells so; losing that is harmless, since the next request lists the partition again.
+The first request of a session lists every partition, later ones only those whose position changed since they were
+last listed; any mismatch starts a new session with a full list. One request is out at a time; a second one is sent only
+when a partition was added that cannot wait until the parked one is answered (a new leader must hear from its followers
+at once), and the leader then answers the first. When a durable offset moves while a request is parked, a one-way
+`Synced` tells so; losing that is harmless, since the next request lists the partition again.
 """
 
 from __future__ import annotations
