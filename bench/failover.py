@@ -138,14 +138,14 @@ def _one(cluster: Cluster, flow: Flow, stream: _Stream, wanted: bool, signal: Si
     if signal == "STOP":
         time.sleep(max(0.0, at + pause_s - time.monotonic()))
         until = time.monotonic()
+        began = time.monotonic()
         cluster.resume(victim)
-        _flows(flow)
-        back = cluster.await_isr(TOPIC, PATIENCE)
+        _flows(flow)  # so that the one that woke up has been heard before it is judged
     else:
         began = time.monotonic()
         cluster.restart(victim)
-        cluster.await_isr(TOPIC, PATIENCE)
-        back = time.monotonic() - began
+    cluster.await_isr(TOPIC, PATIENCE)
+    back = time.monotonic() - began
     gap = flow.longest_gap(at, until)
     return Fault(victim, stream.partition, hit, round(gap * 1000, 1), round(back, 2))
 

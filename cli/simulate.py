@@ -27,6 +27,8 @@ def register(commands: Commands) -> None:
 def run_simulate(arguments: argparse.Namespace) -> int:
     from .output import as_json
 
+    if not arguments.json:
+        print(f"simulating {arguments.seconds:g} s of a cluster in a hostile world", flush=True)
     reports: list[Report] = []
     for report in _reports(arguments):
         reports.append(report)

@@ -20,7 +20,7 @@ from typing import Protocol
 
 import msgspec
 
-from .config import ClusterConfig, NodeConfig, load, local
+from .config import ClusterConfig, NodeConfig, default_config_path, load
 from .formatting import LOG_FILE, ClusterRefused, Formatted, format_cluster, read_formatted
 from .launcher import Report
 from .processes import NodeProcess, forget, kill, living, terminate
@@ -102,7 +102,7 @@ def choose_config(path: str | None, data: str | None) -> ClusterConfig:
         return config if data is None else config.with_data(data)
     directory = data or DEFAULT_DATA
     stored = read_formatted(Path(directory))
-    return stored.config if stored is not None else local(3, data=directory)
+    return stored.config if stored is not None else load(default_config_path()).with_data(directory)
 
 
 def prepare(config: ClusterConfig) -> Formatted:
