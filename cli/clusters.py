@@ -44,7 +44,7 @@ def register(commands: Commands) -> None:
 
 def run_up(arguments: argparse.Namespace) -> int:
     from ..cluster.launcher import Launcher
-    from ..cluster.supervisor import choose_config, prepare, start
+    from ..cluster.supervisor import choose_config, prepare, start, stop
 
     began = time.monotonic()
     formatted = prepare(choose_config(arguments.config, arguments.data))
@@ -55,14 +55,18 @@ def run_up(arguments: argparse.Namespace) -> int:
     from ..cluster.node_process import run_node
 
     launcher = Launcher(formatted, run_node)
-    start(formatted, launcher)
-    for node in formatted.config.nodes:
-        print(f"node {node.id}: {' and '.join(node.actors)} at {node.address.removeprefix('tcp://')}")
-    print(f"ready after {time.monotonic() - began:.2f} s; bootstrap {formatted.bootstrap}", flush=True)
-    if arguments.detach:
-        return 0
-    print("Ctrl-C stops it", flush=True)
-    return _watch(formatted, launcher)
+    try:
+        start(formatted, launcher)
+        for node in formatted.config.nodes:
+            print(f"node {node.id}: {' and '.join(node.actors)} at {node.address.removeprefix('tcp://')}")
+        print(f"ready after {time.monotonic() - began:.2f} s; bootstrap {formatted.bootstrap}", flush=True)
+        if arguments.detach:
+            return 0
+        print("Ctrl-C stops it", flush=True)
+        return _watch(formatted, launcher)
+    except BaseException:  # an interrupt before there was anything to watch, or nobody reads what we say
+        stop(formatted.directory)
+        raise
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:

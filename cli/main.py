@@ -8,43 +8,41 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from . import bench, clusters, consume, demo, produce, simulate, topics, verify
-from .arguments import Commands, Parser, WrongUsage
-
-FAMILIES = (clusters, topics, produce, consume, verify, simulate, demo, bench)
+if TYPE_CHECKING:
+    from .arguments import Commands, Parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
-    arguments = parser().parse_args(argv)
-    run = cast("Callable[[argparse.Namespace], int]", arguments.run)
     try:
-        code = run(arguments)
+        arguments = parser().parse_args(argv)
+        code = cast("Callable[[argparse.Namespace], int]", arguments.run)(arguments)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except WrongUsage as error:
-        say(error)
-        return 2
     except refusals() as error:
+        from .arguments import WrongUsage
+
         say(error)
-        return 1
+        return 2 if isinstance(error, WrongUsage) else 1
     return code
 
 
-def parser() -> Parser:
+def parser() -> "Parser":
     """All commands and their options."""
     from .. import __version__
+    from . import bench, clusters, consume, demo, produce, simulate, topics, verify
+    from .arguments import Parser
 
     top = Parser(prog="barnabas", description="A replicated, Kafka-compatible event log.")
     top.add_argument("--version", action="version", version=f"barnabas {__version__}")
     commands: Commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for family in FAMILIES:
+    for family in (clusters, topics, produce, consume, verify, simulate, demo, bench):
         family.register(commands)
     return top
 
@@ -63,8 +61,9 @@ def refusals() -> tuple[type[Exception], ...]:
     from ..cluster.formatting import ClusterRefused
     from ..storage.checkpoint import ForeignDirectory
     from ..storage.disk import StorageError
+    from .arguments import WrongUsage
 
-    return BarnabasError, ClusterRefused, ConfigError, ForeignDirectory, StorageError
+    return BarnabasError, ClusterRefused, ConfigError, ForeignDirectory, StorageError, WrongUsage
 
 
 if __name__ == "__main__":

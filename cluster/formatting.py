@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from ..storage.checkpoint import ForeignDirectory, Identity, check_identity, read_identity, write_identity
+from ..storage.checkpoint import IDENTITY, ForeignDirectory, Identity, check_identity, read_identity, write_identity
 from ..storage.disk import StorageError
 from ..storage.files import FileReader
 from ..storage.real import RealDisk
@@ -134,8 +134,11 @@ def _cluster_id(config: ClusterConfig, stored: Formatted | None, found: dict[int
     if not known:
         return new_id()
     first, identity = known[0]
+    unused = all(_never_used(config.data_of(node)) for node, _ in known)  # the first formatting was interrupted
     for node in config.nodes:
         other = found[node.id]
+        if other is None and unused:
+            continue
         if other is None or other.cluster_id != identity.cluster_id:
             whose = "nobody yet" if other is None else f"cluster {other.cluster_id}"
             raise ClusterRefused(
@@ -208,6 +211,11 @@ def _identity_in(node: NodeConfig, directory: Path) -> Identity | None:
             f"{stranger}): choose an empty directory, or one that does not exist."
         )
     return identity
+
+
+def _never_used(directory: Path) -> bool:
+    """Nothing but an identity: no node has ever run here."""
+    return set(os.listdir(directory)) <= {*_OURS, IDENTITY}
 
 
 def _write_identity(directory: Path, identity: Identity) -> None:

@@ -30,6 +30,8 @@ import msgspec
 from .formatting import ClusterRefused, Formatted, read_formatted
 from .processes import record
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 Kind = Literal["started", "listening", "unfenced", "failed", "ended"]
 
 
@@ -86,6 +88,13 @@ class Launcher:
 
     def start(self, node: int) -> int:
         """Fork one node; its process id."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)  # or an interrupt leaves a child without a record
+        try:
+            return self._fork(node, before)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _fork(self, node: int, mask: set[int] | set[signal.Signals]) -> int:
         reading, writing = os.pipe()
         os.set_blocking(writing, False)  # a launcher that does not listen must not hold up a node
         sys.stdout.flush()
@@ -93,7 +102,7 @@ class Launcher:
         pid = os.fork()
         if pid == 0:
             os.close(reading)
-            os._exit(self._be_node(node, writing))
+            os._exit(self._be_node(node, writing, mask))
         os.close(writing)
         record(self.formatted.directory, node, pid)
         self._children[reading] = _Child(node, pid, reading)
@@ -135,12 +144,13 @@ class Launcher:
         _, status = os.waitpid(child.pid, 0)
         self._ready.append(Report("ended", child.node, _how(os.waitstatus_to_exitcode(status)), child.pid))
 
-    def _be_node(self, node: int, writing: int) -> int:
+    def _be_node(self, node: int, writing: int, mask: set[int] | set[signal.Signals]) -> int:
         """In the child: let go of everything that is the launcher's, then be the node. It must not raise."""
         try:
             os.setsid()
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+            for number in ENDING:
                 signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             self._selector.close()
             for descriptor in self._children:
                 os.close(descriptor)

@@ -3,6 +3,7 @@
 The refusals are asserted whole. Clusters are real: processes on free ports, in the test's own directory.
 """
 
+import shutil
 import socket
 import subprocess
 import textwrap
@@ -75,6 +76,15 @@ def test_a_lost_runtime_file_is_made_again_from_the_directories(tmp_path: Path) 
     assert (second.cluster_id, second.directories) == (first.cluster_id, first.directories)
 
 
+def test_a_first_start_that_was_interrupted_is_finished_by_the_next(tmp_path: Path) -> None:
+    first = format_cluster(local(3, data=str(tmp_path)))
+    (tmp_path / "cluster.json").unlink()
+    shutil.rmtree(tmp_path / "node-2")
+    second = format_cluster(local(3, data=str(tmp_path)))
+    assert second.cluster_id == first.cluster_id
+    assert second.directories[1] == first.directories[1]
+
+
 def test_a_directory_of_another_cluster_is_refused(tmp_path: Path) -> None:
     mine, theirs = tmp_path / "mine", tmp_path / "theirs"
     mine.mkdir()
@@ -94,6 +104,7 @@ def test_directories_of_two_clusters_are_refused(tmp_path: Path) -> None:
     mine.mkdir()
     theirs.mkdir()
     other = format_cluster(local(1, data=str(theirs))).cluster_id
+    (theirs / "node-1" / "metadata").mkdir()  # it has been used
     (theirs / "node-1").rename(mine / "node-1")
     assert refused(local(3, data=str(mine))) == (
         f"the data directory of node 1, {mine}/node-1, belongs to cluster {other}, but that of node 2, {mine}/node-2, "
