@@ -134,8 +134,8 @@ class Broker(Actor):
             config.fetch_retry_ms,
         )
         self.producer_ids = ProducerIdPool(config.id, config.controllers)
-        self.reads = Reads(self._find, self._damaged)
-        self.writes = Writes(self._find, self._appended)
+        self.reads = Reads(self._find, self._where, self._damaged)
+        self.writes = Writes(self._find, self._where, self._appended)
         self._unsynced: dict[Partition, None] = {}
         self._ahead = Ahead()
         self._clean_epoch = -1
@@ -170,7 +170,6 @@ class Broker(Actor):
             remove_clean_shutdown(ctx.disk)
         boot = _read_boot(ctx)
         self._same_boot = self._same_boot or (bool(self.config.boot_id) and boot == self.config.boot_id)
-        ctx.disk.replace(BOOT_PATH, self.config.boot_id.encode())
         self.logs.recover(clean=marker is not None, ctx=ctx)
         self.metadata.start(ctx)
         self._maybe_register(ctx)
@@ -204,6 +203,8 @@ class Broker(Actor):
                 self._on_altered(message, ctx)
             case Registered():
                 if self.membership.on_registered(message, ctx):
+                    # Only now: a life that never registered must not vouch for the one before it.
+                    ctx.disk.replace(BOOT_PATH, self.config.boot_id.encode())
                     self._adopt(True, ctx)
             case FetchLeadership() | Describe() if not self._serving:
                 self._not_yet(sender, message, ctx)
@@ -426,6 +427,11 @@ class Broker(Actor):
         if not self.membership.holds_lease(ctx.now) and not bug("no-lease"):
             return ErrorCode.NOT_LEADER_OR_FOLLOWER
         return replica
+
+    def _where(self, partition: Partition) -> tuple[int, int]:
+        """Who leads, and in which epoch, as far as this broker knows: for whoever asked the wrong one (KIP-951)."""
+        state = self.image.partitions.get(partition)
+        return (-1, -1) if state is None else (state.leader, state.leader_epoch)
 
     def _serve(self, sender: Address, request: Request, ctx: Context) -> None:
         match request:

@@ -61,8 +61,7 @@ class OffsetLookup:
     def ask(self, query: Query, ctx: Context) -> None:
         """One more query; `pump` sends it."""
         self._queries.append(query)
-        if query.topic not in self._leaderships.topics:
-            self._leaderships.want(query.topic, ctx)
+        self._leaderships.want(query.topic, ctx)  # known or not: it is asked for again when its leader moves
 
     def cancel(self, owner: object) -> None:
         """Whoever asked does not want to know any more."""

@@ -43,8 +43,8 @@ class ProducerIdPool:
                 self._ask(active, broker_epoch, ctx)
 
     def reserved(self, answer: ProducerIdsReserved, ctx: Context) -> None:
-        """A block, or a refusal after which the timer asks again."""
-        if answer.id != self._request or not self._asking or answer.error is not ErrorCode.NONE:
+        """A block (a late one is as good as any: none is given twice), or a refusal after which the timer asks again."""
+        if not self._asking or answer.error is not ErrorCode.NONE:
             return
         self._asking = False
         ctx.cancel_timer(ProducerIdTimer())

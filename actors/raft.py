@@ -290,7 +290,7 @@ class Raft:
     def _reset_election(self, ctx: Context, *, first: bool = False) -> None:
         config = self.config
         delay = ctx.random.randint(config.election_min_ms, config.election_max_ms)
-        if len(self.voters) == 1:
+        if len(self.voters) == 1 and self.role != "candidate":  # a candidate waits for its own vote to be durable
             delay = 0
         elif first and self.epoch == 0:
             delay = ctx.random.randint(0, 50) + (0 if self.id == min(self.voters) else 60)  # a cluster's first second

@@ -42,6 +42,9 @@ MAX_PARKED = 10_000
 Find = Callable[[Partition, int, Context], Replica | ErrorCode]
 """The serving replica of a partition for a request that carries a leader epoch, or why there is none."""
 
+Where = Callable[[Partition], tuple[int, int]]
+"""Who leads a partition, and in which epoch; (-1, -1) if nobody is known to."""
+
 
 class ReadTimer(Timer, frozen=True):
     """A parked read has waited long enough."""
@@ -58,8 +61,9 @@ class _Parked(msgspec.Struct, frozen=True):
 class Reads:
     """What consumers ask of one broker."""
 
-    def __init__(self, find: Find, damaged: Callable[[Replica, str, Context], None]) -> None:
+    def __init__(self, find: Find, where: Where, damaged: Callable[[Replica, str, Context], None]) -> None:
         self._find = find
+        self._where = where
         self._damaged = damaged
         self._parked: OrderedDict[int, _Parked] = OrderedDict()
         self._waiting: dict[Partition, dict[int, None]] = {}
@@ -119,7 +123,8 @@ class Reads:
     def _read(self, wanted: ConsumePartition, left: int, ctx: Context, *, first: bool) -> ConsumedPartition:
         replica = self._find(wanted.partition, wanted.leader_epoch, ctx)
         if not isinstance(replica, Replica):
-            return ConsumedPartition(wanted.partition, replica)
+            leader, epoch = self._where(wanted.partition)
+            return ConsumedPartition(wanted.partition, replica, leader=leader, leader_epoch=epoch)
         hw = replica.readable_hw
         limit = replica.log.end if bug("read-uncommitted") else replica.hw
         size = min(wanted.max_bytes, left)
@@ -151,7 +156,8 @@ class Reads:
     def _offset(self, query: OffsetQuery, ctx: Context) -> FoundOffset:
         replica = self._find(query.partition, query.leader_epoch, ctx)
         if not isinstance(replica, Replica):
-            return FoundOffset(query.partition, replica)
+            leader, epoch = self._where(query.partition)
+            return FoundOffset(query.partition, replica, leader=leader, leader_epoch=epoch)
         log = replica.log
         where = (replica.leader, replica.leader_epoch)
         if query.timestamp == EARLIEST:

@@ -114,7 +114,8 @@ class Replicas:
     def claims(self, disk: Disk) -> tuple[list[RecoveredReplica], bool]:
         """What the registration says of each replica found; and whether all that was found could be named.
 
-        A directory that does not tell its topic id cannot be spoken for: then this data directory proves nothing.
+        A directory whose topic id cannot be read cannot be spoken for: then this data directory proves nothing. One
+        without any was never flushed, its first record no more than its name: nothing was counted on there.
         """
         claims = []
         nameless = False
@@ -122,7 +123,7 @@ class Replicas:
             topic_id = topic_id_in(disk, directory_of(*key))
             found = self.found.get(key)
             if topic_id is None:
-                nameless = nameless or found is None or found.end > 0 or found.corrupt is not None
+                nameless = nameless or disk.size(f"{directory_of(*key)}/{METADATA}") is not None
                 continue
             partition = Partition(TopicId(topic_id), key[1])
             if found is None:

@@ -19,6 +19,7 @@ from .errors import ErrorCode
 from .kernel import Address, Context, Millis, Timer
 from .messages import Partition, Produce, ProduceBatch, Produced, ProducedBatch
 from .parked import ParkedAcks
+from .reads import Find, Where
 from .replica import Replica
 
 RESERVE_BYTES = 64 << 20
@@ -29,7 +30,6 @@ MAX_PARKED_ACKS = 100_000
 
 EXPIRY_STEP_MS = 100
 
-Find = Callable[[Partition, int, Context], Replica | ErrorCode]
 Appended = Callable[[Replica, Context], None]
 
 
@@ -47,8 +47,9 @@ _REFUSALS = {
 class Writes:
     """What producers ask of one broker."""
 
-    def __init__(self, find: Find, appended: Appended) -> None:
+    def __init__(self, find: Find, where: Where, appended: Appended) -> None:
         self._find = find
+        self._where = where
         self._appended = appended
         self.acks = ParkedAcks()
         self._expiring = False
@@ -90,7 +91,8 @@ class Writes:
         partition = batch.partition
         replica = self._find(partition, batch.leader_epoch, ctx)
         if not isinstance(replica, Replica):
-            return ProducedBatch(partition, replica)
+            leader, epoch = self._where(partition)
+            return ProducedBatch(partition, replica, leader=leader, leader_epoch=epoch)
         leading = replica.leading
         assert leading is not None
         if request.acks not in (-1, 0, 1):
