@@ -43,7 +43,7 @@ class ProducerIdPool:
                 self._ask(active, broker_epoch, ctx)
 
     def reserved(self, answer: ProducerIdsReserved, ctx: Context) -> None:
-        """A block (a late one is as good as any: none is given twice), or a refusal after which the timer asks again."""
+        """A block (a late one is as good: none is given twice), or a refusal after which the timer asks again."""
         if not self._asking or answer.error is not ErrorCode.NONE:
             return
         self._asking = False
