@@ -65,6 +65,7 @@ from .recovery_point import RecoveryPoint
 DIRECTORY = "metadata/__cluster_metadata-0"
 METADATA_TOPIC_ID = bytes(15) + b"\x01"
 MAX_FETCH_BYTES = 1 << 20
+STAGGER_MS = 60  # between the voters' turns when the leader's death is known, or the cluster is new
 HEARD_TIMEOUT_FACTOR = 3  # check-quorum: a leader resigns after this many shortest election timeouts of silence
 
 
@@ -292,9 +293,13 @@ class Raft:
         delay = ctx.random.randint(config.election_min_ms, config.election_max_ms)
         if len(self.voters) == 1 and self.role != "candidate":  # a candidate waits for its own vote to be durable
             delay = 0
-        elif first and self.epoch == 0:
-            delay = ctx.random.randint(0, 50) + (0 if self.id == min(self.voters) else 60)  # a cluster's first second
+        elif self._suspect or (first and self.epoch == 0):
+            delay = self._turn() * STAGGER_MS + ctx.random.randint(0, STAGGER_MS // 2)
         ctx.set_timer(ElectionTimer(), delay)
+
+    def _turn(self) -> int:
+        """Whose turn it is to stand when there is no doubt that somebody must: by id, so that votes are not split."""
+        return sorted(voter for voter in self.voters if voter != self.leader).index(self.id)
 
     # --- Elections ---
 
@@ -578,12 +583,12 @@ class Raft:
         ctx.set_timer(ElectionTimer(), place * self.config.election_min_ms)
 
     def _on_peer_gone(self, message: PeerGone, ctx: Context) -> None:
-        """The leader's socket is refused: do not wait to hear from it, ask for pre-votes soon."""
+        """The leader's socket is refused: do not wait to hear from it, ask for pre-votes, one after the other."""
         leader = self.voters.get(self.leader)
         if self.role not in ("following", "prospective") or leader is None or leader.endpoint != message.node:
             return
         self._suspect = True
-        ctx.set_timer(ElectionTimer(), ctx.random.randint(0, 50))
+        self._reset_election(ctx)
 
     def _say(self, voter: int, message: Message, ctx: Context) -> None:
         to = address(self.voters[voter].endpoint, "controller")
