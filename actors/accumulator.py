@@ -35,6 +35,7 @@ class Batch:
     __slots__ = (
         "attempts",
         "base_sequence",
+        "complaint",
         "deadline",
         "done",
         "due",
@@ -43,6 +44,7 @@ class Batch:
         "partition",
         "records",
         "refusal",
+        "refusals",
         "request",
         "requests",
         "retired",
@@ -72,6 +74,8 @@ class Batch:
         self.sent_as_head = False  # all before it were acknowledged when the present attempt was sent
         self.hold = False  # out of order: wait until all before it are acknowledged
         self.done = False  # acknowledged
+        self.complaint: Failure | None = None  # why the last attempt that was answered did not write it
+        self.refusals = 0  # so many attempts were answered so, and certainly wrote nothing
         self.refusal: Failure | None = None  # the cluster refused it: to be told once it is the head
 
     def add(self, record: Record, token: object, size: int) -> None:

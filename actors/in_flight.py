@@ -188,11 +188,7 @@ class Lane:
                 head.done = True
                 outcomes += [Acked(head, -1), *self._settle()]
             else:
-                sentence = (
-                    f"no answer for a batch of {self.topic}-{self.partition.index} in time: it may have been written; "
-                    "read the end of the partition before sending it again"
-                )
-                outcomes += self._fail_flying(Failure(Why.UNKNOWN_OUTCOME, sentence), new_id=False)
+                outcomes += self._fail_flying(self._unanswered(head), new_id=False)
         waiting = self.queue.waiting
         while waiting and waiting[0].deadline <= now:
             batch = waiting.popleft()
@@ -208,6 +204,19 @@ class Lane:
         return outcomes
 
     # --- The rules ---
+
+    def _unanswered(self, batch: Batch) -> Failure:
+        """Its time is over. If every attempt was answered with a refusal it was certainly not written."""
+        place = f"{self.topic}-{self.partition.index}"
+        complaint = batch.complaint
+        if complaint is not None and batch.refusals == batch.attempts:
+            return Failure(Why.TIMED_OUT, f"{place} did not take the records: {complaint.sentence}", complaint.error)
+        why = "" if complaint is None else f" (the last answer was: {complaint.sentence})"
+        sentence = (
+            f"no answer for a batch of {place} in time{why}: it may have been written; "
+            "read the end of the partition before sending it again"
+        )
+        return Failure(Why.UNKNOWN_OUTCOME, sentence)
 
     def _too_late(self, batch: Batch) -> Failure:
         place = f"{self.topic}-{self.partition.index}"

@@ -47,6 +47,16 @@ _IN_PLACE = frozenset(
         ErrorCode.CORRUPT_MESSAGE,
     }
 )
+_NOT_WRITTEN = frozenset(
+    {
+        ErrorCode.NOT_ENOUGH_REPLICAS,
+        ErrorCode.THROTTLING_QUOTA_EXCEEDED,
+        ErrorCode.CORRUPT_MESSAGE,
+        ErrorCode.FENCED_LEADER_EPOCH,
+        ErrorCode.UNKNOWN_LEADER_EPOCH,
+    }
+)
+"""Said before anything is appended. NOT_LEADER is not among them: a leader that is deposed says it of what it wrote."""
 _SEQUENCE = frozenset(
     {
         ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
@@ -377,6 +387,8 @@ class ProducerActor(Actor):
                 self._retry_later(lane, ctx)
             return outcomes
         if error.retriable:
+            batch.complaint = Failure(Why.REFUSED, answer.reason or error.name, error)
+            batch.refusals += error in _NOT_WRITTEN
             batch.request = None
             route = self.leaderships.route(lane.partition)
             if error in _IN_PLACE or route is None or route.to == request.to:

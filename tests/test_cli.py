@@ -321,7 +321,8 @@ def test_too_few_replicas_a_full_buffer_and_what_is_left_on_disk(place: Home) ->
         controller = json.loads(place.barnabas("cluster", "describe", "--json").out)["controller"]
         victims = [process for process in living(data) if process.node != controller]
         kill(victims[:1])
-        refusal(place.barnabas("produce", "strict", "--timeout", 4, given="too few\n"))
+        few = refusal(place.barnabas("produce", "strict", "--timeout", 4, given="too few\n"))
+        assert "2 replicas are in sync, acks=all needs 3" in few
         kill(victims[1:])
         full = place.barnabas("produce", "strict", "--timeout", 2, "--buffer-bytes", 1000, given=("y" * 400 + "\n") * 9)
         assert "room" in refusal(full)
