@@ -18,7 +18,7 @@ _ALL = {
     zmq.RCVHWM: HIGH_WATER_MARK,
     zmq.MAXMSGSIZE: MAX_FRAME,
     zmq.RECONNECT_IVL: 20,
-    zmq.RECONNECT_IVL_MAX: 500,
+    zmq.RECONNECT_IVL_MAX: 100,  # a broker that came back and is made leader must hear from its followers at once
     zmq.HANDSHAKE_IVL: 2_000,
     # A machine that vanishes without a word: its connections end within 10 s if something is unacknowledged, else 20 s.
     zmq.TCP_MAXRT: 10_000,
