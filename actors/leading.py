@@ -74,8 +74,8 @@ class Leading:
         """Record a fetch that `check` passed. A new life of the follower starts anew."""
         progress = self.followers.get(replica)
         if progress is None or progress.broker_epoch != broker_epoch:
-            if progress is not None and self.log.settings.durability == "fsync" and wanted.durable < progress.durable:
-                self.suspects.add(replica)  # it said that more than this was durable: its disk has lost something
+            if progress is not None and self.log.settings.durability == "fsync" and wanted.offset < progress.durable:
+                self.suspects.add(replica)  # it said that more than it has was durable: its disk has lost something
             progress = self.followers[replica] = Progress(broker_epoch=broker_epoch, caught_up_at=Millis(0))
         progress.end = wanted.offset
         progress.durable = min(wanted.durable, wanted.offset)
