@@ -480,18 +480,22 @@ class Broker(Actor):
         for result in answer.results:
             change = sent.get(result.partition)
             leading = self._leading(result.partition)
-            if change is None:
-                continue
+            if change is None or result.error is ErrorCode.NOT_CONTROLLER:
+                continue  # no verdict of a controller that knows less than this broker
             self.proposals.decided(change)
             if leading is None or leading.epoch != change.leader_epoch:
                 continue
-            if leading.proposal is change:
-                leading.proposal = None
-            if result.error is not ErrorCode.NONE or result.leader_epoch != leading.epoch:
-                continue
+            if result.leader_epoch != leading.epoch:
+                continue  # another term: the proposal may be committed, so it counts until the metadata end this one
+            # A refusal tells the committed state too. An earlier copy of this proposal may be part of it.
             if leading.commit(result.isr, result.partition_epoch, leading.min_insync):
                 self._isr_changed(self.replicas[result.partition], leading, ctx)
-        self._propose(ctx)
+            elif leading.proposal is change:
+                leading.proposal = None
+        if any(result.error is ErrorCode.NOT_CONTROLLER for result in answer.results):
+            ctx.set_timer(ProposalTimer(), PROPOSAL_PAUSE_MS)
+        else:
+            self._propose(ctx)
 
     def _consider_all(self, ctx: Context) -> None:
         """A broker may have been unfenced: whoever has caught up may join now."""
