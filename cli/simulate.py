@@ -2,15 +2,31 @@
 
 import argparse
 import os
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from .arguments import Commands, add_json, positive, seconds, whole
+from .arguments import Commands, WrongUsage, add_json, positive, seconds, whole
 
 if TYPE_CHECKING:
-    from ..simulation.run import Report
-    from ..simulation.swarm import Swarm
+    from ..simulation.run import Report, Simulation
+
+
+class Ask(NamedTuple):
+    """What each seed is run with; it travels to other processes."""
+
+    seconds: float
+    drawn: bool = False
+    aloud: bool = False
+    trace: bool = False
+    node: str | None = None
+    partition: str | None = None
+
+    def replay(self, seed: int) -> str:
+        """The command that runs a seed again."""
+        shapes = " --shapes drawn" if self.drawn else ""
+        return f"barnabas simulate --seed {seed} --seconds {self.seconds:g}{shapes}"
 
 
 def register(commands: Commands) -> None:
@@ -19,88 +35,142 @@ def register(commands: Commands) -> None:
     which.add_argument("--seed", type=whole, metavar="N", help="replay this seed (default: 1)")
     which.add_argument("--seeds", type=positive, metavar="N", help="run the seeds 1 to N")
     simulate.add_argument("--seconds", type=seconds, default=60.0, metavar="S", help="simulated time (default: 60)")
+    simulate.add_argument(
+        "--shapes",
+        choices=("usual", "drawn"),
+        default="usual",
+        help="the cluster: three nodes, or brokers and controllers drawn by the seed (default: usual)",
+    )
     simulate.add_argument("--jobs", type=positive, metavar="N", help="seeds at the same time (default: one per core)")
+    simulate.add_argument("--trace", action="store_true", help="tell the run of one seed, a line for each message")
+    simulate.add_argument("--node", metavar="NODE", help="with --trace: only this node, as in b1")
+    simulate.add_argument("--partition", metavar="P", help="with --trace: only this partition, as in t0-0")
     add_json(simulate)
     simulate.set_defaults(run=run_simulate)
 
 
 def run_simulate(arguments: argparse.Namespace) -> int:
-    from .output import as_json
-
+    if arguments.trace and (arguments.seeds is not None or arguments.json):
+        raise WrongUsage("--trace tells the run of one --seed, in lines and not in JSON")
+    if not arguments.trace and (arguments.node or arguments.partition):
+        raise WrongUsage("--node and --partition choose what --trace tells")
+    ask = Ask(
+        arguments.seconds,
+        arguments.shapes == "drawn",
+        arguments.seeds is None and not arguments.json,
+        arguments.trace,
+        arguments.node,
+        arguments.partition,
+    )
     if not arguments.json:
         print(f"simulating {arguments.seconds:g} s of a cluster in a hostile world", flush=True)
     reports: list[Report] = []
-    for report in _reports(arguments):
+    for report in _reports(arguments, ask):
         reports.append(report)
-        if not arguments.json:
+        if not report.ok:
+            print(_failure(report, ask), file=sys.stderr if arguments.json else sys.stdout, flush=True)
+        elif not arguments.json:
             print(report.sentence(), flush=True)
-            for violation in report.violations[1:]:
-                print(f"  {violation}")
-            if not report.ok:
-                print(f"  replay: barnabas simulate --seed {report.seed} --seconds {arguments.seconds:g}", flush=True)
     failed = sum(not report.ok for report in reports)
     if arguments.json:
-        as_json(_summary(reports, failed))
+        from .output import as_json
+
+        as_json(summary(reports))
     elif len(reports) > 1:
         print(f"{len(reports)} seeds, {failed} failed")
     return 1 if failed else 0
 
 
-def _reports(arguments: argparse.Namespace) -> "Iterator[Report]":
+def _failure(report: "Report", ask: Ask) -> str:
+    """All that is needed to look at it: the configuration, what is wrong and when, and how to see it again."""
+    lines = [report.sentence()]
+    lines += [f"  {violation}" for violation in report.violations[1:20]]
+    if not ask.aloud:
+        lines.append(report.swarm.describe())
+    lines += ["  last faults", *(f"    {fault}" for fault in report.log[-8:])]
+    lines.append(f"  replay: {ask.replay(report.seed)}")
+    lines.append(f"  read:   {ask.replay(report.seed)} --trace [--node b1] [--partition t0-0]")
+    return "\n".join(lines)
+
+
+def _reports(arguments: argparse.Namespace, ask: Ask) -> "Iterator[Report]":
     if arguments.seeds is None:
-        yield _one(1 if arguments.seed is None else arguments.seed, arguments.seconds, not arguments.json)
+        yield _one(1 if arguments.seed is None else arguments.seed, ask)
         return
     seeds = range(1, arguments.seeds + 1)
     jobs = min(arguments.jobs or os.cpu_count() or 1, len(seeds))
     if jobs == 1:
-        yield from (_one(seed, arguments.seconds) for seed in seeds)
+        yield from (_one(seed, ask) for seed in seeds)
         return
     with ProcessPoolExecutor(jobs) as pool:
-        yield from pool.map(_one, seeds, [arguments.seconds] * len(seeds))
+        yield from pool.map(_one, seeds, [ask] * len(seeds))
 
 
-def _one(seed: int, length: float, aloud: bool = False) -> "Report":
+def _one(seed: int, ask: Ask) -> "Report":
     from msgspec.structs import replace
 
     from ..simulation.run import Options, simulate
+    from ..simulation.story import Story
 
-    # What nobody prints need not travel between processes.
-    return replace(simulate(seed, length, Options(on_start=_describe) if aloud else Options()), history=[])
+    stories: list[Story] = []
+
+    def start(simulation: "Simulation") -> None:
+        if ask.aloud:  # said first, so that it is known whatever happens then
+            print(simulation.swarm.describe(), flush=True)
+        if ask.trace:
+            stories.append(Story(simulation, print, ask.node, ask.partition))
+
+    report = simulate(seed, ask.seconds, Options(clusters=ask.drawn, on_start=start))
+    for story in stories:
+        story.finish()
+    return replace(report, history=[])  # what nobody prints need not travel between processes
 
 
-def _describe(swarm: "Swarm") -> None:
-    """Said first, so that it is known whatever happens then."""
-    print(swarm.describe(), flush=True)
-
-
-def _summary(reports: "list[Report]", failed: int) -> dict[str, object]:
+def summary(reports: "list[Report]") -> dict[str, object]:
+    """The figures of many seeds, in total and each."""
     premises: dict[str, int] = {}
+    faults: dict[str, int] = {}
+    network: dict[str, int] = {}
     for report in reports:
-        for name, count in report.premises.items():
-            premises[name] = premises.get(name, 0) + count
-    simulated, wall = sum(report.simulated_s for report in reports), sum(report.wall_s for report in reports)
+        for total, counts in ((premises, report.premises), (faults, report.faults), (network, report.network)):
+            for name, count in counts.items():
+                total[name] = total.get(name, 0) + count
+    simulated, cpu = sum(report.simulated_s for report in reports), sum(report.cpu_s for report in reports)
     return {
         "seeds": len(reports),
-        "failed": failed,
+        "failed": sum(not report.ok for report in reports),
         "violations": sum(len(report.violations) for report in reports),
+        "faults": sum(faults.values()),
+        "least_faults": min(sum(report.faults.values()) for report in reports),
         "acknowledged": sum(report.acknowledged for report in reports),
         "least_acknowledged": min(report.acknowledged for report in reports),
+        "events": sum(report.events for report in reports),
         "simulated_s": round(simulated, 1),
-        "wall_s": round(wall, 1),
-        "times_real_time": round(simulated / wall, 1) if wall else None,
-        "premises": dict(sorted(premises.items())),
+        "cpu_s": round(cpu, 1),
+        "wall_s": round(sum(report.wall_s for report in reports), 1),
+        "times_real_time_per_core": round(simulated / cpu, 1) if cpu else None,
+        "premises": dict(sorted(premises.items(), key=lambda item: _order(item[0]))),
+        "faults_by_kind": dict(sorted(faults.items())),
+        "messages": network,
         "runs": [
             {
                 "seed": report.seed,
                 "ok": report.ok,
                 "acknowledged": report.acknowledged,
-                "faults": len(report.faults),
+                "faults": sum(report.faults.values()),
                 "events": report.events,
                 "simulated_s": round(report.simulated_s, 1),
                 "wall_s": round(report.wall_s, 2),
+                "cpu_s": round(report.cpu_s, 2),
                 "trace": report.trace,
                 "violations": report.violations,
             }
             for report in reports
         ],
     }
+
+
+def _order(invariant: str) -> tuple[str, int, str]:
+    """R2 before R10."""
+    name = invariant.partition(" ")[0]
+    return (name[0], int(name[1:]), invariant) if name[1:].isdecimal() else ("D", 0, invariant)

@@ -12,6 +12,7 @@ then on everything works, and what does not converge is a bug in liveness.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from random import Random
@@ -24,6 +25,8 @@ from .network import HostileNetwork, Link
 from .swarm import Swarm
 
 WATCH_US = 200_000
+SELDOM_US = 2_500_000
+"""However seldom a seed's faults are, there is one for each of these spans."""
 YEAR_MS = 365 * 24 * 3600 * 1000
 
 
@@ -61,6 +64,7 @@ class Nemesis:
         self.may_lose_power = may_lose_power  # else it is only killed
         self.powerless = powerless  # told of hosts that lost power: their next boot is another one
         self.log: list[Fault] = []
+        self.faults: Counter[str] = Counter()  # by kind: what was broken, and not what came of it
         self.healed = False
         self._random = world.random("nemesis")
         self._restarts: dict[str, Random] = {name: world.random(f"nemesis/restart/{name}") for name in servers}
@@ -81,7 +85,7 @@ class Nemesis:
     def heal(self) -> None:
         """Everything works from now on: processes run, links carry, disks have room, clocks go right."""
         self.healed = True
-        self._note("heal", "everything")
+        self._note("heal", "everything", counts=False)
         self.network.heal()
         for source in [*self.servers, *self.clients]:
             for target in [*self.servers, *self.clients]:
@@ -102,14 +106,16 @@ class Nemesis:
             return
         kind = self._random.choices(self._kinds, self._weights)[0]
         getattr(self, f"_{kind}")()
-        self.world.at(self._exponential(self.swarm.fault_every_us) + 20_000, self._next)
+        wait = self._exponential(self.swarm.fault_every_us) + 20_000
+        due = (self.faults.total() + 1) * SELDOM_US - self.world.now
+        self.world.at(min(wait, max(due, 20_000)), self._next)
 
     def _watch(self) -> None:
         """The supervisor: whoever died by itself is started again."""
         for name in self.servers:
             host = self.world.hosts[name]
             if host.node is None and name not in self._down:
-                self._note("died", f"{name}: {host.stopped}")
+                self._note("died", f"{name}: {host.stopped}", counts=False)
                 self._restart_later(name)
         self.world.at(WATCH_US, self._watch)
 
@@ -130,7 +136,7 @@ class Nemesis:
         host = self.world.hosts[name]
         if host.node is None:
             self._mend_disk(host)
-            self._note("start", name)
+            self._note("start", name, counts=False)
             self.world.start(name)
 
     def _mend_disk(self, host: Host) -> None:
@@ -140,8 +146,10 @@ class Nemesis:
             host.disk.fail_next_fsync = False
             host.disk.heal_reads()
 
-    def _note(self, kind: str, what: str) -> None:
+    def _note(self, kind: str, what: str, *, counts: bool = True) -> None:
         self.log.append(Fault(self.world.now, kind, what))
+        if counts:
+            self.faults[kind] += 1
 
     def _exponential(self, mean: float) -> Micros:
         return int(self._random.expovariate(1 / mean))
@@ -181,18 +189,19 @@ class Nemesis:
     def _kill(self, kind: str, victims: Sequence[str | None]) -> None:
         """At once, or one after the other within two seconds."""
         spread = self._random.choice((0, 0, 100_000, 2_000_000)) if len(victims) > 1 else 0
-        for name in victims:
+        for place, name in enumerate(victims):
             if name is None:
                 continue
 
-            def strike(name: str = name) -> None:
+            def strike(name: str = name, first: bool = place == 0) -> None:
                 if self.healed:
                     return
                 if kind == "crash" or not self.may_lose_power(name):
-                    self._note("crash", name)
+                    alive = self.world.hosts[name].node is not None
+                    self._note("crash", name, counts=first and alive)
                     self.world.crash(name)
                 else:
-                    self._note(kind, name)
+                    self._note(kind, name, counts=first)
                     self.world.power_loss(name)
                     self.powerless(name)
                 self._restart_later(name)
@@ -274,6 +283,8 @@ class Nemesis:
     def _swizzle(self) -> None:
         """Stop the links of a random subset one by one, and let them go in another order (FoundationDB)."""
         names = self._victims()
+        if not names:
+            return
         order = self._random.sample(names, len(names))
         step = self._random.randint(50_000, 800_000)
         self._note("swizzle", f"{names}, then {order}, {step / 1e6:.2f} s apart")

@@ -61,8 +61,11 @@ class HostileNetwork:
     def __init__(self, rates: NetworkRates, streams: Streams) -> None:
         self.rates = rates
         self.calm = False  # healed for good: fast, and nothing is lost
+        self.sent = 0
         self.lost = 0
         self.duplicated = 0
+        self.reordered = 0
+        self._newest: dict[Link, Micros] = {}
         self._delay = streams.random("network/delay")
         self._loss = streams.random("network/loss")
         self._copies = streams.random("network/copies")
@@ -80,6 +83,7 @@ class HostileNetwork:
 
     def delays(self, source: str, target: str, size: int, now: Micros) -> Sequence[Micros]:
         link = (source, target)
+        self.sent += 1
         wait = self._wait(link, now)
         if wait is None:
             self.lost += 1
@@ -92,6 +96,9 @@ class HostileNetwork:
             self.lost += 1
             return ()
         copies = [first]
+        newest = self._newest.get(link, 0)
+        self._newest[link] = max(newest, now + first)
+        self.reordered += now + first < newest
         if rates.duplicate and self._copies.random() < rates.duplicate:
             copies.append(wait + self._latency(link, size))
         if rates.old_duplicate and self._copies.random() < rates.old_duplicate:

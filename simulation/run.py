@@ -17,13 +17,13 @@ from collections.abc import Callable
 
 import msgspec
 
-from ..cluster.world import World
 from .history import Op, analyse
 from .invariants.clients import ClientsChecker
 from .invariants.copies import CopiesChecker
 from .invariants.leaders import LeadersChecker
 from .invariants.metadata import MetadataChecker
 from .invariants.quorum import QuorumChecker
+from .limits import SLOWEST, BoundedWorld, TooSlow, Watchdog
 from .machines import Machines
 from .nemesis import Nemesis
 from .network import HostileNetwork
@@ -34,15 +34,20 @@ from .workload import Workload
 LEAST_WORK = 50
 """Acknowledged writes without which a run has proven nothing."""
 
+FAULT_EVERY_S = 3.0
+"""Simulated seconds in which there is at least one fault, on average: a calm run proves little."""
+
 
 class Options(msgspec.Struct, frozen=True):
     """What a person may ask for beside the seed."""
 
-    shape: Shape | None = None  # None: drawn
+    shape: Shape | None = None  # None: three nodes; topics, clients and the rest are drawn
+    clusters: bool = False  # the number of brokers and controllers is drawn too
     faults: bool = True
     weights: dict[str, float] | None = None  # replaces the drawn faults
     converge_s: float = 60.0
-    on_start: Callable[[Swarm], None] = lambda swarm: None  # told the configuration before anything happens
+    slowest: float = SLOWEST  # wall seconds for a simulated second before the run is given up
+    on_start: Callable[[Simulation], None] = lambda simulation: None  # told before anything happens
 
 
 class Report(msgspec.Struct, kw_only=True):
@@ -50,13 +55,16 @@ class Report(msgspec.Struct, kw_only=True):
 
     seed: int
     swarm: Swarm
-    faults: list[str]
+    log: list[str]  # what the nemesis did, and what came of it
+    faults: dict[str, int] = {}  # by kind
+    network: dict[str, int] = {}  # messages by what became of them
     acknowledged: int = 0
     failures: dict[str, int] = {}
     counts: dict[str, int] = {}
     events: int = 0
     simulated_s: float = 0.0
     wall_s: float = 0.0
+    cpu_s: float = 0.0
     trace: str = ""
     premises: dict[str, int] = {}
     violations: list[str] = []
@@ -68,10 +76,10 @@ class Report(msgspec.Struct, kw_only=True):
 
     def sentence(self) -> str:
         """One line for people."""
-        speed = self.simulated_s / self.wall_s if self.wall_s else 0.0
+        speed = self.simulated_s / self.cpu_s if self.cpu_s else 0.0
         verdict = "ok" if self.ok else f"FAIL {self.violations[0]}"
         return (
-            f"seed {self.seed}: {self.acknowledged} writes acknowledged, {len(self.faults)} faults,"
+            f"seed {self.seed}: {self.acknowledged} writes acknowledged, {sum(self.faults.values())} faults,"
             f" {self.events} events in {self.simulated_s:.0f} s ({speed:.1f}x real time): {verdict}"
         )
 
@@ -81,8 +89,8 @@ class Simulation:
 
     def __init__(self, seed: int, options: Options | None = None) -> None:
         self.options = options or Options()
-        self.world = World(seed)
-        swarm = draw(seed, self.world, self.options.shape)
+        self.world = BoundedWorld(seed)
+        swarm = draw(seed, self.world, self.options.shape, clusters=self.options.clusters)
         if self.options.weights is not None:
             swarm = msgspec.structs.replace(swarm, weights=self.options.weights)
         self.swarm = swarm
@@ -121,23 +129,37 @@ class Simulation:
             self.nemesis.begin()
         self.world.run_until(int(seconds * 1e6))
         self.nemesis.heal()
-        limit = int(self.options.converge_s * 1e6)
         wrong = []
+        faults = self.nemesis.faults.total()
+        if self.options.faults and faults * FAULT_EVERY_S < seconds - FAULT_EVERY_S:
+            wrong.append(f"too few faults: {faults} in {seconds:g} s")
         goal = self.judge.acknowledged + LEAST_WORK
-        if not self.world.run_while(lambda: self.judge.acknowledged < goal, limit):
-            wrong.append("L5: writes are not acknowledged a minute after everything was healed")
+        if not self._until(lambda: self.judge.acknowledged >= goal):
+            wrong.append(self._late("L5: writes are not acknowledged"))
         self.workload.finish()
-        if not self.world.run_while(lambda: not self._every(self.workload.settled), limit):
-            wrong.append("L5: some sends have no outcome a minute after everything was healed")
+        if not self._until(self.workload.settled, seldom=True):
+            wrong.append(self._late("L5: some sends have no outcome"))
             self.workload.give_up()
-        if not self.world.run_while(lambda: not self._every(self._converged), limit):
-            wrong.append(f"L2, L6: a minute after everything was healed: {self._state()}")
+        if not self._until(self._converged, seldom=True):
+            wrong.append(self._late(f"L2, L6: not converged: {self._state()}"))
         self.workload.read_all()
-        if not self.world.run_while(lambda: not self._every(self.workload.all_read), limit):
-            wrong.append("L8: not everything can be read a minute after everything was healed")
+        if not self._until(self.workload.all_read, seldom=True):
+            wrong.append(self._late("L8: not everything can be read"))
         if not wrong:
             self.oracle.at_rest(self.world)
         return wrong + self.workload.complaints
+
+    def _until(self, condition: Callable[[], bool], *, seldom: bool = False) -> bool:
+        """Run until it is true, within the time to converge. `seldom`: it is expensive, look now and then."""
+        limit = int(self.options.converge_s * 1e6)
+        return self.world.run_while(lambda: bool(seldom and self.world.steps % 50) or not condition(), limit)
+
+    def _late(self, what: str) -> str:
+        return f"{what}, {self.options.converge_s:g} s after all was healed ({self.moment()})"
+
+    def moment(self) -> str:
+        """When it is now, for messages."""
+        return f"{self.world.now / 1e6:.6f} s, event {self.world.steps}"
 
     def _powerless(self, name: str) -> None:
         self.machines.reboot(name)
@@ -159,10 +181,6 @@ class Simulation:
         if broker is None or broker.epoch == epoch:
             return False
         return all(set(state.isr) == set(state.replicas) for state in self.metadata.partitions.values())
-
-    def _every(self, condition: Callable[[], bool]) -> bool:
-        """The condition, looked at only now and then: it may be expensive."""
-        return self.world.steps % 50 == 0 and condition()
 
     def _converged(self) -> bool:
         metadata = self.metadata
@@ -190,36 +208,55 @@ class Simulation:
 def simulate(seed: int, seconds: float = 30.0, options: Options | None = None) -> Report:
     """Run one seed to its end and say what came of it."""
     simulation = Simulation(seed, options)
-    simulation.options.on_start(simulation.swarm)
-    began = time.perf_counter()
-    violations: list[str] = []
+    simulation.options.on_start(simulation)
+    wall, cpu = time.perf_counter(), time.process_time()
+    violations = run(simulation, lambda: simulation.run(seconds))
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return report(simulation, violations, wall, cpu)
+
+
+def run(simulation: Simulation, body: Callable[[], list[str]]) -> list[str]:
+    """Whatever the body says is wrong, and whatever ends it early."""
     try:
-        violations += simulation.run(seconds)
+        with Watchdog(simulation.world, simulation.options.slowest):
+            return body()
     except Violation as violation:
-        violations.append(str(violation))
+        return [str(violation)]
+    except TooSlow:
+        limit = simulation.options.slowest
+        return [f"watchdog at {simulation.moment()}: more than {limit:g} s for one simulated second"]
     except AssertionError as failed:
         at = traceback.extract_tb(failed.__traceback__)[-1]
-        violations.append(
-            f"assertion at {simulation.world.now / 1e6:.6f} s, event {simulation.world.steps},"
-            f" {at.filename.rpartition('/')[2]}:{at.lineno}: {failed}"
-        )
-    wall = time.perf_counter() - began
+        return [f"assertion at {simulation.moment()}, {at.filename.rpartition('/')[2]}:{at.lineno}: {failed}"]
+
+
+def report(simulation: Simulation, wrong: list[str], wall_s: float, cpu_s: float) -> Report:
+    """What a run came to, its history judged."""
     simulation.workload.give_up()
     verdict = analyse(simulation.workload.history)
-    violations += [f"{anomaly.kind}: {anomaly.sentence}" for anomaly in verdict.anomalies]
+    violations = wrong + [f"{anomaly.kind}: {anomaly.sentence}" for anomaly in verdict.anomalies]
     acknowledged = verdict.counts.get("acknowledged", 0)
     if acknowledged < LEAST_WORK and not violations:
         violations.append(f"no work: only {acknowledged} writes were acknowledged")
+    network = simulation.network
     return Report(
-        seed=seed,
+        seed=simulation.swarm.seed,
         swarm=simulation.swarm,
-        faults=[str(fault) for fault in simulation.nemesis.log],
+        log=[str(fault) for fault in simulation.nemesis.log],
+        faults=dict(sorted(simulation.nemesis.faults.items())),
+        network={
+            "sent": network.sent,
+            "lost": network.lost,
+            "duplicated": network.duplicated,
+            "reordered": network.reordered,
+        },
         acknowledged=acknowledged,
         failures=dict(sorted(simulation.workload.failures.items())),
         counts=verdict.counts,
         events=simulation.world.steps,
         simulated_s=simulation.world.now / 1e6,
-        wall_s=wall,
+        wall_s=wall_s,
+        cpu_s=cpu_s,
         trace=simulation.world.trace_hash(),
         premises=dict(sorted(simulation.oracle.premises.items())),
         violations=violations,

@@ -21,8 +21,12 @@ DISK_FAULTS = ("slow_disk", "disk_full", "io_error", "fsync_failure", "bit_rot")
 CLOCK_FAULTS = ("wall_jump", "drift")
 FAULTS = PROCESS_FAULTS + NETWORK_FAULTS + DISK_FAULTS + CLOCK_FAULTS
 
-SURE = ("crash", "power_loss", "cut", "isolate")
-"""At least one of these is always among a run's faults."""
+SURE = (
+    ("crash", "crash_many", "stop_long"),
+    ("power_loss", "power_loss_many", "power_loss_all"),
+    ("cut", "cut_one_way", "isolate"),
+)
+"""At least one of each of these is always among a run's faults."""
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -111,11 +115,15 @@ def _maybe(random: Random, high: float) -> float:
     return value if random.random() < 0.5 else 0.0
 
 
-def draw(seed: int, streams: Streams, shape: Shape | None = None) -> Swarm:
-    """The configuration of a seed; a given shape replaces the drawn one."""
+def draw(seed: int, streams: Streams, shape: Shape | None = None, *, clusters: bool = True) -> Swarm:
+    """The configuration of a seed; a given shape replaces the drawn one.
+
+    Without `clusters` the cluster is always the usual one, three nodes that are brokers and controllers; topics,
+    clients and everything else are drawn all the same.
+    """
     return Swarm(
         seed=seed,
-        shape=shape or _shape(streams.random("swarm/shape")),
+        shape=shape or _shape(streams.random("swarm/shape"), clusters=clusters),
         network=_network(streams.random("swarm/network")),
         times=_times(streams.random("swarm/times")),
         weights=_weights(streams.random("swarm/faults")),
@@ -123,10 +131,8 @@ def draw(seed: int, streams: Streams, shape: Shape | None = None) -> Swarm:
     )
 
 
-def _shape(random: Random) -> Shape:
-    combined = random.random() < 0.85
-    controllers = random.choice((3, 3, 3, 1, 5)) if not combined else 3
-    brokers = 3 if combined or random.random() < 0.6 else random.choice((2, 4, 5))
+def _shape(random: Random, *, clusters: bool) -> Shape:
+    combined, controllers, brokers = _cluster(random) if clusters else (True, 3, 3)
     replication = min(brokers, random.choice((3, 3, 3, 2)))
     return Shape(
         controllers=controllers,
@@ -145,6 +151,14 @@ def _shape(random: Random) -> Shape:
         batch_records=random.randint(1, 6),
         value_bytes=random.choice((16, 40, 200, 900)),
     )
+
+
+def _cluster(random: Random) -> tuple[bool, int, int]:
+    """Whether controllers are brokers too, and how many there are of each."""
+    if random.random() < 0.4:
+        number = random.choice((1, 3, 5))
+        return True, number, number
+    return False, random.choice((1, 3, 3, 5)), random.choice((1, 2, 3, 3, 4, 5))
 
 
 def _network(random: Random) -> NetworkRates:
@@ -186,14 +200,15 @@ def _weights(random: Random) -> dict[str, float]:
         weight = random.uniform(0.2, 1.0)
         if random.random() < 0.5:
             weights[name] = weight
-    sure = random.choice(SURE)
-    weights.setdefault(sure, 1.0)
+    for group in SURE:
+        if not any(name in weights for name in group):
+            weights[random.choice(group)] = 1.0
     return weights
 
 
 def _spans(random: Random) -> dict[str, int]:
     return {
-        "fault_every_us": int(random.uniform(0.5e6, 3e6)),
+        "fault_every_us": int(random.uniform(0.5e6, 2e6)),
         "down_us": int(random.uniform(0.1e6, 6e6)),
         "cut_us": int(random.uniform(0.5e6, 8e6)),
         "pause_us": int(random.uniform(0.2e6, 9e6)),

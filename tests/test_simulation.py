@@ -9,19 +9,74 @@ import os
 
 import pytest
 
-from barnabas.simulation.run import Options, simulate
+from barnabas.simulation.run import FAULT_EVERY_S, LEAST_WORK, Options, Simulation, simulate
+from barnabas.simulation.story import Story
+from barnabas.simulation.swarm import Shape
+
+OTHER_CLUSTERS = 4
+"""Each so many-th seed draws the number of brokers and controllers too."""
+
+LITTLE = Shape(partitions=1, producers=1, unsafe_producers=0, consumers=1)
 
 
 def _seeds() -> list[int]:
-    first, _, last = os.environ.get("BARNABAS_SEEDS", "0:6").partition(":")
+    first, _, last = os.environ.get("BARNABAS_SEEDS", "0:20").partition(":")
     return list(range(int(first), int(last)))
 
 
 @pytest.mark.parametrize("seed", _seeds())
 def test_a_cluster_keeps_its_promises_in_a_hostile_world(seed: int) -> None:
-    seconds = float(os.environ.get("BARNABAS_SECONDS", "10"))
-    report = simulate(seed, seconds, Options(on_start=lambda swarm: print(swarm.describe())))
-    print("\n".join(report.faults))
+    seconds = float(os.environ.get("BARNABAS_SECONDS", "15"))
+    clusters = seed % OTHER_CLUSTERS == 0
+    report = simulate(seed, seconds, Options(clusters=clusters, on_start=lambda run: print(run.swarm.describe())))
+    print("\n".join(report.log))
     print(report.sentence())
     print(report.premises)
     assert report.violations == []
+    assert sum(report.faults.values()) * FAULT_EVERY_S >= seconds - FAULT_EVERY_S
+    assert report.acknowledged >= LEAST_WORK
+
+
+def test_a_run_in_which_time_stands_still_is_ended() -> None:
+    def never_wait(simulation: Simulation) -> None:
+        def again() -> None:
+            simulation.world.at(0, again)
+
+        simulation.world.at(2_000_000, again)
+
+    report = simulate(1, 10, Options(shape=LITTLE, on_start=never_wait))
+    assert report.violations[0].startswith("livelock at 2.000000 s")
+
+
+def test_a_run_that_never_comes_back_is_ended() -> None:
+    def never_return(simulation: Simulation) -> None:
+        def spin() -> None:
+            while True:
+                pass
+
+        simulation.world.at(2_000_000, spin)
+
+    report = simulate(1, 10, Options(shape=LITTLE, slowest=0.5, on_start=never_return))
+    assert report.violations[0].startswith("watchdog at 2.000000 s")
+
+
+def test_a_run_with_too_few_faults_has_failed() -> None:
+    report = simulate(1, 20, Options(shape=LITTLE, weights={"ring": 1.0}))  # three nodes have no far neighbours
+    assert report.violations == ["too few faults: 0 in 20 s"]
+
+
+def test_a_run_is_told_in_short_lines_that_name_its_faults() -> None:
+    lines: list[str] = []
+    stories: list[Story] = []
+
+    def listen(simulation: Simulation) -> None:
+        stories.append(Story(simulation, lines.append, node="b1", partition="t0-0"))
+
+    report = simulate(2, 6, Options(shape=LITTLE, on_start=listen))
+    stories[0].finish()
+    assert report.violations == []
+    assert any(" Fetch " in line and " t0-0 " in line for line in lines)
+    assert any("b1 !" in line for line in lines)
+    told = [line for line in lines if " *** " in line]
+    assert [line.split()[2:] for line in told] == [line.split()[1:] for line in report.log]
+    assert not any(" t0-1 " in line for line in lines)

@@ -38,6 +38,7 @@ class Copy(msgspec.Struct, eq=False):
     moved: tuple[int, int] = (0, 0)  # the high watermark before and after the last input
     added: tuple[Line, ...] = ()  # by the last input
     fresh: bool = True  # the last input opened it
+    blind: bool = False  # its disk was spoilt, and what it holds now could not be seen
 
 
 class History(msgspec.Struct):
@@ -106,14 +107,22 @@ class CopiesChecker(Checker):
             try:
                 self._look(host, copy, replica, leading)
             except (CorruptLog, StorageError):
-                if host.name in self.oracle.lossy:
-                    continue  # its disk was spoilt on purpose: there is nothing to see until it is repaired
-                raise
+                if host.name not in self.oracle.lossy:
+                    raise
+                copy.blind = True  # its disk was spoilt on purpose: there is nothing to see until it is repaired
+                continue
+            copy.blind = False
             self.changed.append(copy)
+
+    def seen(self, partition: Partition) -> bool:
+        """Whether all copies could be seen. A leader that nobody sees may commit what nobody knows of."""
+        return not any(copy.blind for (_, of), copy in self.copies.items() if of == partition)
 
     def _look(self, host: Host, copy: Copy, replica: ReplicaView, leading: LeadingView | None) -> None:
         log, history = replica.log, self.history(copy.partition)
         copy.fresh = log is not copy.log or host.life != copy.life
+        if copy.fresh and copy.durable and host.name not in self.oracle.lossy:
+            self.premise("DURABLE")
         changed = copy.mirror.update(log)
         copy.added = changed.added
         if changed.cut is not None:
@@ -121,7 +130,7 @@ class CopiesChecker(Checker):
         if copy.fresh:
             copy.log, copy.life = log, host.life
             self.premise("P12")
-            if replica.hw > history.true_hw:
+            if replica.hw > history.true_hw and self.seen(copy.partition):
                 self.violated("P12", f"{_at(copy)} starts with high watermark {replica.hw}, truth {history.true_hw}")
             copy.hw = replica.hw
         copy.durable = max(copy.durable, log.recovery_point)
@@ -131,11 +140,14 @@ class CopiesChecker(Checker):
             self._epochs(copy, log, whole=changed.cut is not None or copy.fresh)
         if copy.mirror.end != log.end:
             self.violated("P14", f"{_at(copy)} says that it ends at {log.end}, its batches end at {copy.mirror.end}")
+        self.premise("P9")
         if not log.start <= replica.hw <= log.end:
             self.violated("P9", f"{_at(copy)}: start {log.start}, high watermark {replica.hw}, end {log.end}")
-        same_term = leading is not None and copy.leading is leading
-        if same_term and replica.hw < copy.hw:
-            self.violated("P10", f"{_at(copy)} leads and moved its high watermark back from {copy.hw} to {replica.hw}")
+        if leading is not None and copy.leading is leading:
+            self.premise("P10")
+            if replica.hw < copy.hw:
+                what = f"{_at(copy)} leads and moved its high watermark back"
+                self.violated("P10", f"{what} from {copy.hw} to {replica.hw}")
         copy.moved = (copy.hw, replica.hw)
         copy.leading, copy.leader_epoch, copy.hw = leading, replica.leader_epoch, replica.hw
         if copy.moved[1] > copy.moved[0] or copy.fresh:
@@ -170,7 +182,11 @@ class CopiesChecker(Checker):
                 self.violated("P14", f"{what} after one that ends at {expected} in epoch {epoch}")
             expected, epoch = line.end, line.epoch
             self.premise("P2")
-            known = history.batches.setdefault((line.base, line.epoch), (line.end, line.chain))
+            known = history.batches.get((line.base, line.epoch))
+            if known is None:
+                history.batches[line.base, line.epoch] = (line.end, line.chain)
+                continue
+            self.premise("P1")
             if known != (line.end, line.chain):
                 invariant = "P1" if known[0] != line.end else "P2"
                 self.violated(invariant, f"{_at(copy)} has another log up to {line.end} in epoch {line.epoch}")
@@ -214,7 +230,7 @@ class CopiesChecker(Checker):
             if other is None:
                 if line.end <= history.true_hw:
                     self.violated("P3", f"{_at(copy)} has a committed batch end at {line.end}, where others have none")
-                if copy.leading is None:
+                if copy.leading is None and self.seen(copy.partition):
                     what = f"{_at(copy)} follows and has {hw} committed"
                     self.violated("P3", f"{what}, but no leader has more than {history.true_hw}")
                 history.ends[line.end] = line.chain

@@ -79,7 +79,10 @@ class MetadataChecker(Checker):
                 self._step(partition, before, state)
         for number, broker in sorted(image.brokers.items()):
             known = self.brokers.get(number)
-            if known is not None and broker.epoch < known.epoch:
+            if known is None or broker.epoch == known.epoch:
+                continue
+            self.premise("R15")
+            if broker.epoch < known.epoch:
                 self.violated("R15", f"broker {number} went back from epoch {known.epoch} to {broker.epoch}")
         self.end = image.end
         self.partitions, self.brokers = dict(image.partitions), dict(image.brokers)

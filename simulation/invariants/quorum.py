@@ -122,6 +122,8 @@ class QuorumChecker(Checker):
         change = mirror.update(log)
         first_look = seen.log is not log
         seen.log = log
+        if first_look and seen.durable and host.name not in self.oracle.lossy:
+            self.premise("DURABLE")
         if change.cut is not None:
             if first_look:
                 if change.cut < seen.durable and host.name not in self.oracle.lossy:
