@@ -1,11 +1,17 @@
 """Where a node listens: `tcp://HOST:PORT`, written with or without the scheme. Port 0 means a free one."""
 
 import ipaddress
+import random
 import re
 import socket
 from typing import NamedTuple
 
 EXPECTED = '"HOST:PORT" or "tcp://HOST:PORT" with a port from 0 to 65535'
+
+PORTS = (10_240, 32_767)
+"""Where free ports are looked for, both included."""
+
+TRIES = 200
 
 _SHAPE = re.compile(r"(?:tcp://)?(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.*-]+):(?P<port>[0-9]{1,5})")
 
@@ -57,7 +63,8 @@ def parse_address(text: str) -> Endpoint | None:
 def free_ports(endpoints: list[Endpoint]) -> list[Endpoint]:
     """The same endpoints, each port 0 replaced by one that was free a moment ago.
 
-    All are held until all are chosen, so no two are equal. They are let go on return: bind them soon.
+    All are held until all are chosen, so no two are equal. They are let go on return: bind them soon. Raises OSError
+    if none of many tries finds a free one.
     """
     chosen: list[Endpoint] = []
     held: list[socket.socket] = []
@@ -66,10 +73,8 @@ def free_ports(endpoints: list[Endpoint]) -> list[Endpoint]:
         for endpoint in endpoints:
             port = endpoint.port
             while port == 0 or (endpoint.port == 0 and port in taken):
-                host = endpoint.host.strip("[]")
-                listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+                listener = _listener(endpoint.host.strip("[]"))
                 held.append(listener)
-                listener.bind((host, 0))
                 port = int(listener.getsockname()[1])
             taken.add(port)
             chosen.append(Endpoint(endpoint.host, port))
@@ -77,3 +82,22 @@ def free_ports(endpoints: list[Endpoint]) -> list[Endpoint]:
         for listener in held:
             listener.close()
     return chosen
+
+
+def _listener(host: str) -> socket.socket:
+    """A socket bound to a port that no connection is given by chance.
+
+    The system gives outgoing connections ports from 32768 (Linux) or 49152 (macOS) on. A node whose port is among
+    those may find it taken when it comes back: by any connection, even by one that was looking for the node itself.
+    """
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    for tries_left in reversed(range(TRIES)):
+        try:
+            listener.bind((host, random.randint(*PORTS)))
+        except OSError:
+            if not tries_left:
+                listener.close()
+                raise
+        else:
+            break
+    return listener
