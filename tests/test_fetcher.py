@@ -1,0 +1,253 @@
+"""The follower's half of the fetch conversation: what is listed, when a second request goes out, what is given up."""
+
+from __future__ import annotations
+
+from logs import ORDERS, batch, flush, new_log
+from recording import Recording
+
+from barnabas.actors.copying import Copying
+from barnabas.actors.errors import ErrorCode
+from barnabas.actors.fetcher import Fetcher, FetcherTimer
+from barnabas.actors.kernel import Address
+from barnabas.actors.messages import Fetch, Fetched, FetchedPartition, Partition, Synced
+
+LEADER = Address("b1/broker")
+
+
+class Following:
+    """One conversation with leader 1; every poll has a fresh id."""
+
+    def __init__(self, *indexes: int) -> None:
+        self.ctx = Recording("b2/broker")
+        self.fetcher = Fetcher(2, "directory", 1, wait_ms=250, retry_ms=100)
+        self.copies: dict[int, Copying] = {}
+        self.number = 0
+        for index in indexes:
+            self.add(index)
+
+    def add(self, index: int) -> None:
+        log = new_log(directory=f"orders-{index}")
+        self.copies[index] = Copying(partition(index), log, 0, 0, lambda offset: None)
+        self.fetcher.add(self.copies[index])
+
+    def poll(self) -> Fetch | None:
+        """The request that goes out, if one does."""
+        self.number += 1
+        self.fetcher.poll(LEADER, 12, self.number, self.ctx)
+        sent = self.ctx.take(Fetch)
+        assert len(sent) <= 1
+        return sent[0] if sent else None
+
+    def open(self) -> None:
+        """A session is open and no request is out."""
+        first = self.poll()
+        assert first is not None
+        self.answer(first)
+
+    def answer(self, fetch: Fetch, error: ErrorCode = ErrorCode.NONE, session: int = 7) -> list[FetchedPartition]:
+        parts = [FetchedPartition(part.partition, ErrorCode.NONE, 0, 0, 0) for part in fetch.wanted]
+        return self.fetcher.answered(Fetched(fetch.id, error, session, fetch.sequence, parts), self.ctx)
+
+    def write(self, index: int, word: str) -> None:
+        self.copies[index].log.append(batch(word), 0, 0)
+        self.fetcher.change(partition(index))
+
+
+def partition(index: int) -> Partition:
+    return Partition(ORDERS, index)
+
+
+def listed(fetch: Fetch | None) -> list[int]:
+    assert fetch is not None
+    return [part.partition[1] for part in fetch.wanted]
+
+
+def test_the_first_request_lists_everything() -> None:
+    fetch = Following(0, 1).poll()
+    assert listed(fetch) == [0, 1]
+    assert fetch is not None
+    assert (fetch.session, fetch.sequence, fetch.broker_epoch) == (0, 0, 12)
+
+
+def test_later_requests_list_what_has_changed() -> None:
+    following = Following(0, 1)
+    following.open()
+    following.write(1, "a")
+    fetch = following.poll()
+    assert listed(fetch) == [1]
+    assert fetch is not None
+    assert (fetch.session, fetch.sequence) == (7, 1)
+
+
+def test_a_change_that_changes_nothing_is_not_listed() -> None:
+    following = Following(0)
+    following.open()
+    following.fetcher.change(partition(0))
+    assert listed(following.poll()) == []
+
+
+def test_one_request_is_out_at_a_time() -> None:
+    following = Following(0)
+    following.open()
+    assert following.poll() is not None
+    following.write(0, "a")
+    assert following.poll() is None
+
+
+def test_a_partition_that_is_added_does_not_wait_for_a_parked_request() -> None:
+    following = Following(0)
+    following.open()
+    assert following.poll() is not None
+    following.add(1)
+    assert listed(following.poll()) == [1]
+
+
+def test_but_two_requests_are_enough() -> None:
+    following = Following(0)
+    following.open()
+    following.poll()
+    following.add(1)
+    following.poll()
+    following.add(2)
+    assert following.poll() is None
+
+
+def test_before_there_is_a_session_a_second_request_waits() -> None:
+    following = Following(0)
+    following.poll()
+    following.add(1)
+    assert following.poll() is None
+
+
+def test_both_answers_are_taken() -> None:
+    following = Following(0)
+    following.open()
+    first = following.poll()
+    following.add(1)
+    second = following.poll()
+    assert first is not None and second is not None
+    following.answer(first)
+    assert [part.partition for part in following.answer(second)] == [partition(1)]
+
+
+def test_a_partition_that_is_removed_is_forgotten_there() -> None:
+    following = Following(0, 1)
+    following.open()
+    following.fetcher.remove(partition(1))
+    fetch = following.poll()
+    assert fetch is not None
+    assert fetch.forgotten == [partition(1)]
+
+
+def test_an_answer_has_nothing_for_a_partition_that_was_removed() -> None:
+    following = Following(0, 1)
+    fetch = following.poll()
+    assert fetch is not None
+    following.fetcher.remove(partition(1))
+    assert [part.partition for part in following.answer(fetch)] == [partition(0)]
+
+
+def test_an_answer_to_nothing_that_is_out_is_ignored() -> None:
+    following = Following(0)
+    fetch = following.poll()
+    assert fetch is not None
+    following.answer(fetch)
+    assert following.answer(fetch) == []
+
+
+def test_an_overdue_answer_ends_the_session() -> None:
+    following = Following(0, 1)
+    following.open()
+    lost = following.poll()
+    assert lost is not None
+    assert following.ctx.timers[FetcherTimer(1)] == following.ctx.now + 350
+    following.fetcher.on_timer(following.ctx)
+    fetch = following.poll()
+    assert listed(fetch) == [0, 1]
+    assert fetch is not None
+    assert (fetch.session, fetch.sequence) == (0, 0)
+    assert following.answer(lost) == []
+
+
+def test_a_session_that_the_leader_does_not_know_is_begun_anew_at_once() -> None:
+    following = Following(0)
+    fetch = following.poll()
+    assert fetch is not None
+    following.answer(fetch, ErrorCode.FETCH_SESSION_ID_NOT_FOUND)
+    assert listed(following.poll()) == [0]
+
+
+def test_after_another_error_it_rests() -> None:
+    following = Following(0)
+    fetch = following.poll()
+    assert fetch is not None
+    following.answer(fetch, ErrorCode.UNKNOWN_LEADER_EPOCH)
+    assert following.poll() is None
+    following.ctx.sleep(100)
+    assert listed(following.poll()) == [0]
+
+
+def test_a_partition_that_was_dropped_is_listed_again_at_once() -> None:
+    following = Following(0, 1)
+    following.open()
+    assert following.poll() is not None
+    following.fetcher.dropped(partition(0), following.ctx, rest=False)
+    assert listed(following.poll()) == [0]
+
+
+def test_or_after_a_rest() -> None:
+    following = Following(0, 1)
+    following.open()
+    following.fetcher.dropped(partition(0), following.ctx, rest=True)
+    fetch = following.poll()
+    assert listed(fetch) == []
+    assert fetch is not None
+    following.ctx.sleep(100)
+    following.answer(fetch)
+    assert listed(following.poll()) == [0]
+
+
+def test_a_copy_that_is_being_cut_is_left_out() -> None:
+    following = Following(0, 1)
+    following.copies[0]._lower = lambda offset: following.ctx.disk.written
+    following.copies[0].log.append(batch("a"), 0, 0)
+    following.copies[0].cut(0)
+    assert listed(following.poll()) == [1]
+
+
+def test_synced_goes_out_while_a_request_is_parked() -> None:
+    following = Following(0)
+    following.open()
+    following.write(0, "a")
+    following.poll()
+    flush(following.copies[0].log)
+    following.fetcher.tell_synced(LEADER, 12, [partition(0)], following.ctx)
+    [synced] = following.ctx.take(Synced)
+    assert [(part.partition, part.durable) for part in synced.partitions] == [(partition(0), 1)]
+
+
+def test_what_was_said_is_not_said_again() -> None:
+    following = Following(0)
+    following.open()
+    following.write(0, "a")
+    following.poll()
+    flush(following.copies[0].log)
+    for _ in range(2):
+        following.fetcher.tell_synced(LEADER, 12, [partition(0)], following.ctx)
+    assert len(following.ctx.take(Synced)) == 1
+
+
+def test_without_a_parked_request_the_next_one_says_it() -> None:
+    following = Following(0)
+    following.open()
+    following.write(0, "a")
+    flush(following.copies[0].log)
+    following.fetcher.tell_synced(LEADER, 12, [partition(0)], following.ctx)
+    assert following.ctx.take(Synced) == []
+    fetch = following.poll()
+    assert fetch is not None
+    assert fetch.wanted[0].durable == 1
+
+
+def test_nothing_to_copy_asks_nothing() -> None:
+    assert Following().poll() is None
