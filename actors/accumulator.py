@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from ..storage.records import Record, encode_batch
+from ..storage.records import NO_COMPRESSION, Record, encode_batch
 from .client_commands import Failure
 from .kernel import Millis
 from .messages import Partition
@@ -86,14 +86,20 @@ class Batch:
         self.tokens.append(token)
         self.size += size
 
-    def encode(self, producer_id: int, producer_epoch: int) -> bytes:
-        """The bytes to send, under this identity and the batch's sequence."""
+    def encode(self, producer_id: int, producer_epoch: int, compression: int = NO_COMPRESSION) -> bytes:
+        """The bytes to send, under this identity and the batch's sequence.
+
+        What compression would only make larger goes as it is: a batch that was let in is never too large to be sent.
+        """
         self.encoded = encode_batch(
             self.records,
             producer_id=producer_id,
             producer_epoch=producer_epoch,
             base_sequence=self.base_sequence if producer_id >= 0 else -1,
+            compression=compression,
         )
+        if compression != NO_COMPRESSION and len(self.encoded) > self.size:
+            return self.encode(producer_id, producer_epoch)
         return self.encoded
 
     def land(self) -> None:

@@ -300,7 +300,7 @@ class ProducerActor(Actor):
                 return
             epochs[lane.partition] = route.epoch
             lane.sent(batch, _NOT_YET)
-            encoded = batch.encoded or batch.encode(*(lane.identity or (-1, -1)))
+            encoded = batch.encoded or batch.encode(*(lane.identity or (-1, -1)), self.settings.compression)
             if len(encoded) > MAX_MESSAGE:
                 sentence = f"a batch of {len(encoded)} bytes is larger than {MAX_MESSAGE}"
                 self._report(lane.refused(batch, Failure(Why.TOO_LARGE, sentence, ErrorCode.MESSAGE_TOO_LARGE)))

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from ..storage.records import NO_COMPRESSION, ZSTD
 from .client_commands import Failure
 from .kernel import Millis
 
@@ -25,6 +26,7 @@ class ProducerSettings(msgspec.Struct, frozen=True):
     delivery_timeout_ms: int = 120_000
     request_timeout_ms: int = 3_000
     topic_timeout_ms: int = 10_000  # how long a topic may stay unknown
+    compression: int = NO_COMPRESSION  # by its number in a batch's attributes: see `storage.records`
 
     @property
     def numbered(self) -> bool:
@@ -36,6 +38,8 @@ class ProducerSettings(msgspec.Struct, frozen=True):
             raise ValueError(f"acks is -1 (all), 1 or 0, not {self.acks}")
         if not 1 <= self.batch_bytes <= MAX_REQUEST:
             raise ValueError(f"batch_bytes is 1 to {MAX_REQUEST}, not {self.batch_bytes}")
+        if not NO_COMPRESSION <= self.compression <= ZSTD:
+            raise ValueError(f"compression is {NO_COMPRESSION} to {ZSTD}, not {self.compression}")
 
 
 class ProducerOutlet(Protocol):

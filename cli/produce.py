@@ -22,6 +22,7 @@ def register(commands: Commands) -> None:
     produce.add_argument("--key-separator", metavar="TEXT", help="what stands before it in a line is the key")
     produce.add_argument("--partition", type=whole, metavar="N", help="default: by key, or in turns")
     produce.add_argument("--acks", choices=("all", "1", "0"), default="all", help="who must have it (default: all)")
+    produce.add_argument("--compression", choices=("none", "gzip", "snappy", "lz4", "zstd"), default="none")
     produce.add_argument("--linger-ms", type=whole, default=5, metavar="N", help="wait for a fuller batch (default: 5)")
     produce.add_argument("--buffer-bytes", type=positive, default=32 << 20, metavar="N", help="default: 33554432")
     produce.add_argument("--timeout", type=seconds, default=30.0, metavar="SECONDS", help="per event (default: 30)")
@@ -58,6 +59,7 @@ def run_produce(arguments: argparse.Namespace) -> int:
     producer = Producer(
         bootstrap_of(arguments),
         acks=arguments.acks,
+        compression=arguments.compression,
         linger_ms=arguments.linger_ms,
         buffer_bytes=arguments.buffer_bytes,
         delivery_timeout_ms=timeout_ms,

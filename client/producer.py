@@ -17,7 +17,7 @@ from ..actors.client_commands import Close, Failure, Flush, SendFrom, SendRecord
 from ..actors.kernel import Millis
 from ..actors.producer import ProducerActor
 from ..actors.producer_outlet import ProducerSettings
-from ..storage.records import Record
+from ..storage.records import COMPRESSIONS, Record
 from .errors import BarnabasError, BufferFull, Closed, OperationTimeout, delivery_error
 from .runtime import Guard, Reply, Runtime, as_bytes, endpoints, new_runtime
 
@@ -191,10 +191,13 @@ class Producer:
         request_timeout_ms: int = 3_000,
         topic_timeout_ms: int = 10_000,
         max_block_ms: int = 60_000,
+        compression: str = "none",
         runtime: Runtime | None = None,
     ) -> None:
         if acks not in _ACKS:
             raise ValueError(f"acks is 'all', 1 or 0, not {acks!r}")
+        if compression not in COMPRESSIONS:
+            raise ValueError(f"compression is one of {', '.join(COMPRESSIONS)}, not {compression!r}")
         settings = ProducerSettings(
             acks=_ACKS[acks],
             idempotent=idempotent,
@@ -205,6 +208,7 @@ class Producer:
             delivery_timeout_ms=delivery_timeout_ms,
             request_timeout_ms=request_timeout_ms,
             topic_timeout_ms=topic_timeout_ms,
+            compression=COMPRESSIONS[compression],
         )
         places = endpoints(bootstrap)
         self._guard = Guard("producer")

@@ -33,6 +33,7 @@ CRC_FROM = 21  # first byte that the CRC covers
 MAX_BATCH = 16 << 20  # bytes of one batch, compressed or not
 MAX_SEQUENCE = 2**31 - 1
 NO_COMPRESSION, GZIP, SNAPPY, LZ4, ZSTD = range(5)
+COMPRESSIONS = {"none": NO_COMPRESSION, "gzip": GZIP, "snappy": SNAPPY, "lz4": LZ4, "zstd": ZSTD}
 
 _PREFIX = struct.Struct(">qiibI")
 _COVERED = struct.Struct(">hiqqqhii")
@@ -459,7 +460,8 @@ def _decompress(body: bytes, compression: int) -> bytes:
             raise InvalidBatch("malformed", f"compression {compression} is not known")
         return _decompress_into(_CODECS[compression][1], body)
     except cramjam.DecompressionError as error:
-        raise InvalidBatch("malformed", f"the batch does not decompress: {error}") from None
+        sentence = f"the batch does not decompress, or to more than {MAX_BATCH} bytes: {error}"
+        raise InvalidBatch("malformed", sentence) from None
 
 
 def _decompress_into(into: Callable[[bytes, bytearray], int], body: bytes) -> bytes:

@@ -20,8 +20,7 @@ from barnabas.client.errors import (
     TopicExists,
     UnknownTopic,
 )
-
-BOOTSTRAP = "inproc://unused"
+from barnabas.storage.records import COMPRESSIONS, NO_COMPRESSION, parse_header
 
 
 @pytest.fixture
@@ -234,3 +233,28 @@ def test_an_admin_says_that_nobody_answers(world: ClientWorld) -> None:
     world.down = {"b1", "b2", "b3"}
     with Admin("x", runtime=WorldRuntime(world)) as admin, pytest.raises(NoBrokers):
         admin.create_topic("new", timeout=0.1)
+
+
+@pytest.mark.parametrize("compression", ["gzip", "snappy", "lz4", "zstd"])
+def test_records_go_compressed_and_come_back_as_they_were(world: ClientWorld, compression: str) -> None:
+    values = [b"%d" % i + b"x" * 200 for i in range(100)]
+    with producer_in(world, compression=compression, linger_ms=20) as producer:
+        for value in values:
+            producer.send("t", value, partition=0)
+    [batch, *_] = world.topics["t"].logs[0]
+    assert parse_header(batch).compression == COMPRESSIONS[compression]
+    assert len(batch) < 4_000
+    with consumer_in(world, assignments=[("t", 0)]) as consumer:
+        assert drain(consumer, 100) == values
+
+
+def test_what_compression_would_only_make_larger_goes_as_it_is(world: ClientWorld) -> None:
+    with producer_in(world, compression="gzip") as producer:
+        producer.send("t", os.urandom(100_000), partition=0).result(5)
+    [batch] = world.topics["t"].logs[0]
+    assert parse_header(batch).compression == NO_COMPRESSION
+
+
+def test_a_compression_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(ValueError, match="none, gzip, snappy, lz4, zstd"):
+        Producer("x", compression="rar")
