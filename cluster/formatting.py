@@ -28,9 +28,10 @@ from .settings import ClusterConfig, NodeConfig
 RUNTIME_FILE = "cluster.json"
 LOG_FILE = "node.log"
 EVENTS_FILE = "events.jsonl"
+OLD_EVENTS_FILE = "events.1.jsonl"
 LEVEL = 1  # of the runtime file
 
-_OURS = {LOG_FILE, EVENTS_FILE, LOCK, REPLACING}  # what a directory may hold before it has an identity
+_OURS = {LOG_FILE, EVENTS_FILE, OLD_EVENTS_FILE, LOCK, REPLACING}  # what a directory may hold before it has an identity
 
 
 class ClusterRefused(Exception):

@@ -1,6 +1,6 @@
 """One node as a process: from the fork to its exit code.
 
-It owns a data directory (by its lock), a log file and a file of events, one JSON line each, and tells its launcher what
+It owns a data directory (by its lock), a log file and a file of events, and tells its launcher what
 that waits for: that a broker may serve, or, in one sentence, why this node cannot start.
 """
 
@@ -9,10 +9,8 @@ import os
 import signal
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
-from typing import TextIO
-
-import msgspec
 
 from ..actors.broker import Stop
 from ..actors.events import BrokerUnfencedEvent
@@ -23,7 +21,8 @@ from ..storage.real import RealDisk
 from ..transport.errors import TransportError
 from ..transport.process import Ended, Ending, Shell
 from .assembly import BROKER, assemble, seat
-from .formatting import EVENTS_FILE, LOG_FILE, Formatted
+from .event_file import EventFile
+from .formatting import LOG_FILE, Formatted
 from .launcher import Channel, Report
 
 RESERVE = 64 << 20
@@ -63,10 +62,10 @@ def _live(formatted: Formatted, node_id: int, directory: Path, channel: Channel)
     disk.lock()
     node = config.node(node_id)
     place = seat(config, node)
-    with (directory / EVENTS_FILE).open("a", encoding="utf-8", buffering=1) as events:
+    with closing(EventFile(directory, node_id)) as events:
 
         def on_event(actor: Address, event: Event) -> None:
-            _write(events, actor, event)
+            events.write(actor, event)
             if isinstance(event, BrokerUnfencedEvent):
                 channel.tell(Report("unfenced", event.broker))
 
@@ -92,17 +91,6 @@ def _live(formatted: Formatted, node_id: int, directory: Path, channel: Channel)
             signals={signal.SIGTERM: on_terminate},
         )
         return shell.run()
-
-
-def _write(events: TextIO, actor: Address, event: Event) -> None:
-    line = {
-        "at": time.time_ns() // 1_000_000,
-        "actor": actor,
-        "sentence": event.sentence(),
-        "cause": event.cause,
-        "event": event,
-    }
-    events.write(msgspec.json.encode(line).decode() + "\n")
 
 
 def _to_log(path: Path) -> None:
