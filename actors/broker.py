@@ -333,6 +333,8 @@ class Broker(Actor):
             ctx.set_timer(StrangersTimer(), self.config.grace_ms)
         if partitions is None:
             partitions = sorted({*self.image.partitions, *self.replicas})
+        if self.membership.fenced and self.image.may_lead(self.me):
+            self.membership.heartbeat(self.image.end, ctx)  # just unfenced: it may be made leader before the next one
         for partition in partitions:
             self._reconcile(partition, ctx)
         self.fetchers.poll(self.broker_epoch, ctx)
