@@ -1,4 +1,4 @@
-"""`bench failover|start|idle`: measurements that clean up after themselves."""
+"""`bench failover|start|idle|produce|consume|latency`: measurements that clean up after themselves."""
 
 import argparse
 
@@ -6,7 +6,7 @@ from .arguments import Commands, add_json, positive, seconds
 
 
 def register(commands: Commands) -> None:
-    bench = commands.add_parser("bench", help="measure failover, start and idle cost")
+    bench = commands.add_parser("bench", help="measure failover, start, idle cost, throughput and latency")
     verbs = bench.add_subparsers(metavar="COMMAND", required=True)
 
     failover = verbs.add_parser("failover", help="kill leaders under load: how long do writes stand still?")
@@ -25,12 +25,32 @@ def register(commands: Commands) -> None:
     idle.add_argument("--seconds", type=seconds, default=60.0, metavar="S", help="default: 60")
     idle.set_defaults(run=run_idle)
 
-    for verb in (failover, start, idle):
+    produce = verbs.add_parser("produce", help="how many records one producer process writes, acks=all")
+    produce.add_argument("--one-by-one", action="store_true", help="by send instead of send_many")
+    consume = verbs.add_parser("consume", help="how many records one consumer process reads")
+    latency = verbs.add_parser("latency", help="how long a write takes at a given rate, open loop")
+    latency.add_argument("--rate", type=positive, default=10_000, metavar="N", help="records a second (default: 10000)")
+    for what, verb in (("produce", produce), ("consume", consume), ("latency", latency)):
+        verb.add_argument("--seconds", type=seconds, default=30.0, metavar="S", help="without warm-up (default: 30)")
+        verb.add_argument("--size", type=positive, default=100, metavar="BYTES", help="of a value (default: 100)")
+        verb.add_argument("--keys", type=positive, default=1000, metavar="N", help="different keys (default: 1000)")
+        verb.add_argument("--partitions", type=positive, default=6, metavar="N", help="default: 6")
+        verb.add_argument("--durability", choices=("fsync", "os"), default="fsync", help="default: fsync")
+        verb.add_argument("--compression", choices=("none", "gzip", "snappy", "lz4", "zstd"), default="none")
+        verb.set_defaults(run=run_throughput, what=what)
+
+    for verb in (failover, start, idle, produce, consume, latency):
         add_json(verb)
 
 
 def run_failover(arguments: argparse.Namespace) -> int:
     from ..bench.failover import run
+
+    return run(arguments)
+
+
+def run_throughput(arguments: argparse.Namespace) -> int:
+    from ..bench.throughput import run
 
     return run(arguments)
 
