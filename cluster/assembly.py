@@ -5,6 +5,7 @@ at which they find each other. A node hosts a `controller`, a `broker`, or both;
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -43,12 +44,16 @@ def seat(config: ClusterConfig, node: NodeConfig) -> Seat:
     )
 
 
-def assemble(formatted: Formatted, node_id: int, disk: Disk) -> Node:
+MakeNode = Callable[[str, Incarnation, Disk, Random, dict[str, Actor]], Node]
+"""`Node`, or a class of nodes with something around them."""
+
+
+def assemble(formatted: Formatted, node_id: int, disk: Disk, make: MakeNode = Node) -> Node:
     """A node that has not started yet, with a new incarnation."""
     seed = int.from_bytes(os.urandom(16))
     incarnation = Incarnation(int.from_bytes(os.urandom(8)) >> 2 | 1)
     node = formatted.config.node(node_id)
-    return Node(node.address, incarnation, disk, Random(seed), actors(formatted, node, boot_id()))
+    return make(node.address, incarnation, disk, Random(seed), actors(formatted, node, boot_id()))
 
 
 def actors(formatted: Formatted, node: NodeConfig, boot: str) -> dict[str, Actor]:

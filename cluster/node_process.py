@@ -9,12 +9,14 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 
 from ..actors.broker import Stop
 from ..actors.events import BrokerUnfencedEvent
 from ..actors.kernel import Address, Event
+from ..actors.node import Node
 from ..storage.checkpoint import ForeignDirectory
 from ..storage.disk import StorageError
 from ..storage.real import RealDisk
@@ -57,11 +59,8 @@ def _failed(sentence: str, node_id: int, channel: Channel) -> int:
 
 
 def _live(formatted: Formatted, node_id: int, directory: Path, channel: Channel) -> Ended:
-    config = formatted.config
     disk = RealDisk(directory, reserve=RESERVE)
     disk.lock()
-    node = config.node(node_id)
-    place = seat(config, node)
     with closing(EventFile(directory, node_id)) as events:
 
         def on_event(actor: Address, event: Event) -> None:
@@ -69,28 +68,55 @@ def _live(formatted: Formatted, node_id: int, directory: Path, channel: Channel)
             if isinstance(event, BrokerUnfencedEvent):
                 channel.tell(Report("unfenced", event.broker))
 
-        def on_terminate() -> None:
-            """The first time a broker hands over what it leads; when it is told again it ends without."""
-            if node.is_broker:
-                shell.tell(BROKER, Stop())
-            else:
-                shell.close("it was told to")
-
-        shell = Shell(
+        shell = node_shell(
+            formatted,
+            node_id,
             assemble(formatted, node_id, disk),
-            bind=place.bind,
-            broadcast=place.broadcast,
-            subscribe=place.subscribe,
-            topics={"M": BROKER},
-            watch=place.watch,
-            insecure=config.cluster.insecure,
-            on_start=lambda shell: channel.tell(Report("listening", node_id)),
             on_event=on_event,
+            on_start=lambda shell: channel.tell(Report("listening", node_id)),
             on_slow=lambda what, seconds: _say(f"slow: {what} took {seconds * 1000:.0f} ms"),
             log=_say,
-            signals={signal.SIGTERM: on_terminate},
+            signals={signal.SIGTERM: lambda: finish(shell, node_id, formatted)},
         )
         return shell.run()
+
+
+def node_shell(
+    formatted: Formatted,
+    node_id: int,
+    made: Node,
+    *,
+    on_event: Callable[[Address, Event], None],
+    on_start: Callable[[Shell], None],
+    on_slow: Callable[[str, float], None],
+    log: Callable[[str], None],
+    signals: Mapping[int, Callable[[], None]] | None = None,
+) -> Shell:
+    """The shell of an assembled node, with the sockets that its place in the cluster asks for."""
+    config = formatted.config
+    place = seat(config, config.node(node_id))
+    return Shell(
+        made,
+        bind=place.bind,
+        broadcast=place.broadcast,
+        subscribe=place.subscribe,
+        topics={"M": BROKER},
+        watch=place.watch,
+        insecure=config.cluster.insecure,
+        on_start=on_start,
+        on_event=on_event,
+        on_slow=on_slow,
+        log=log,
+        signals=signals,
+    )
+
+
+def finish(shell: Shell, node_id: int, formatted: Formatted) -> None:
+    """End in good order: the first time a broker hands over what it leads; when it is told again it ends without."""
+    if formatted.config.node(node_id).is_broker:
+        shell.tell(BROKER, Stop())
+    else:
+        shell.close("it was told to")
 
 
 def _to_log(path: Path) -> None:

@@ -196,8 +196,13 @@ def stop(directory: Path, patience: float = STOP_PATIENCE) -> tuple[list[NodePro
 
 def can_elect(formatted: Formatted | None) -> Callable[[Sequence[NodeProcess]], bool]:
     """Whether those that are left are enough to elect a controller, and new leaders with it."""
-    voters = set() if formatted is None else {node.id for node in formatted.config.controllers}
-    return lambda left: len(voters & {process.node for process in left}) * 2 > len(voters)
+    voters = [] if formatted is None else [node.id for node in formatted.config.controllers]
+    return lambda left: enough([process.node for process in left], voters)
+
+
+def enough(left: Collection[int], voters: Collection[int]) -> bool:
+    """Whether these nodes have a majority of the voters among them."""
+    return len(set(voters) & set(left)) * 2 > len(voters)
 
 
 def existing(directory: Path) -> Formatted:
