@@ -1,7 +1,7 @@
 """Barnabas: a replicated, Kafka-compatible event log that you can install, start, kill and watch heal.
 
 The public names load on first use, so `import barnabas` costs nothing. They live in the layers below:
-`Cluster` starts and breaks clusters, `Producer`, `Consumer` and `Admin` talk to them.
+`Cluster` starts and breaks clusters, `Producer`, `Consumer` and `Admin` talk to them, and so do their asyncio twins.
 """
 
 from importlib import import_module
@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .client import Admin as Admin
+    from .client import AsyncAdmin as AsyncAdmin
+    from .client import AsyncConsumer as AsyncConsumer
+    from .client import AsyncProducer as AsyncProducer
     from .client import Consumer as Consumer
     from .client import Producer as Producer
     from .cluster import Cluster as Cluster
@@ -18,12 +21,24 @@ __version__ = "0.1.0"
 
 _HOMES = {  # public name -> the layer that defines it
     "Admin": ".client",
+    "AsyncAdmin": ".client",
+    "AsyncConsumer": ".client",
+    "AsyncProducer": ".client",
     "Cluster": ".cluster",
     "Consumer": ".client",
     "Producer": ".client",
 }
 
-__all__ = ["Admin", "Cluster", "Consumer", "Producer", "__version__"]
+__all__ = [
+    "Admin",
+    "AsyncAdmin",
+    "AsyncConsumer",
+    "AsyncProducer",
+    "Cluster",
+    "Consumer",
+    "Producer",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> object:

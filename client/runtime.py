@@ -1,4 +1,4 @@
-"""Where an actor of an application runs: the narrow port between blocking calls and the I/O thread.
+"""Where an actor of an application runs: the narrow port between an application's calls and the I/O thread.
 
 A runtime owns one node with one actor, and whatever turns it: a thread with sockets, or a world in the same process.
 The outer classes know nothing else of it.
@@ -7,12 +7,11 @@ The outer classes know nothing else of it.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ..actors.kernel import Actor, Message
-from .errors import BarnabasError, Closed, ForkedClient
+from .errors import Closed, ForkedClient
 
 
 class Runtime(Protocol):
@@ -66,38 +65,16 @@ class Guard:
 
     def check(self) -> None:
         """Raise `ForkedClient` or `Closed`."""
-        if os.getpid() != self._pid:
-            raise ForkedClient(f"this {self._what} was made before a fork: make a new one in the child process")
+        self.check_process()
         if self.closed:
             raise Closed(f"this {self._what} is closed")
+
+    def check_process(self) -> None:
+        """Raise `ForkedClient`."""
+        if os.getpid() != self._pid:
+            raise ForkedClient(f"this {self._what} was made before a fork: make a new one in the child process")
 
     @property
     def forked(self) -> bool:
         """Whether this is a child of the process that made the client."""
         return os.getpid() != self._pid
-
-
-class Reply:
-    """One answer that a thread waits for."""
-
-    def __init__(self) -> None:
-        self._ready = threading.Event()
-        self._value: object = None
-        self._error: BarnabasError | None = None
-
-    def set(self, value: object = None, error: BarnabasError | None = None) -> None:
-        """The answer is here. Only the first one counts."""
-        if not self._ready.is_set():
-            self._value, self._error = value, error
-            self._ready.set()
-
-    def wait(self, timeout: float | None) -> bool:
-        """Whether it came in time."""
-        return self._ready.wait(timeout)
-
-    def result(self) -> object:
-        """The answer, which must have come."""
-        assert self._ready.is_set(), "wait first"
-        if self._error is not None:
-            raise self._error
-        return self._value

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 
 import pytest
 from client_runtime import WorldRuntime
 from client_world import ClientWorld
 
-from barnabas.client import Admin, Consumer, Producer
+from barnabas.client import Admin, Consumer, FailedRecord, Producer
 from barnabas.client.errors import (
     BufferFull,
     Closed,
+    CorruptRecord,
     ForkedClient,
     NoBrokers,
     OffsetOutOfRange,
@@ -20,7 +22,7 @@ from barnabas.client.errors import (
     TopicExists,
     UnknownTopic,
 )
-from barnabas.storage.records import COMPRESSIONS, NO_COMPRESSION, parse_header
+from barnabas.storage.records import COMPRESSIONS, MAX_BATCH, NO_COMPRESSION, Record, encode_batch, parse_header
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def producer_in(world: ClientWorld, **options: object) -> Producer:
 @pytest.fixture(autouse=True)
 def plain_endpoints(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fake cluster's brokers are called b1, b2 and b3."""
-    for module in ("producer", "consumer", "admin"):
+    for module in ("producer_core", "consumer_core", "admin_core"):
         monkeypatch.setattr(f"barnabas.client.{module}.endpoints", lambda given: ["b1", "b2", "b3"])
 
 
@@ -258,3 +260,105 @@ def test_what_compression_would_only_make_larger_goes_as_it_is(world: ClientWorl
 def test_a_compression_that_nobody_knows_is_refused() -> None:
     with pytest.raises(ValueError, match="none, gzip, snappy, lz4, zstd"):
         Producer("x", compression="rar")
+
+
+def test_what_a_callback_raises_is_logged_and_harms_nobody(
+    world: ClientWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    def raising(done: object) -> None:
+        raise LookupError("a mistake of the application")
+
+    with producer_in(world) as producer:
+        future = producer.send("t", b"x", partition=0)
+        future.add_done_callback(raising)
+        producer.flush(5)
+        future.add_done_callback(raising)
+        assert producer.send("t", b"y", partition=0).result(5).offset == 1
+    assert ["a mistake of the application" in str(log.exc_info) for log in caplog.records] == [True, True]
+
+
+def test_an_interceptor_gets_what_failed_and_nothing_else(world: ClientWorld) -> None:
+    heard: list[FailedRecord] = []
+    with producer_in(world, topic_timeout_ms=50, on_error=heard.append) as producer:
+        assert isinstance(producer.send("nope", "v", "k", headers={"h": b"1"}, partition=1).exception(5), UnknownTopic)
+        done = producer.send("t", b"fine")
+        done.result(5)
+        assert done.kept is None
+    [failed] = heard
+    assert failed[:6] == ("nope", 1, b"k", b"v", (("h", b"1"),), -1)
+    assert isinstance(failed.error, UnknownTopic)
+
+
+def test_an_iteration_that_is_left_loses_nothing(world: ClientWorld) -> None:
+    world.append("t", [b"%d" % i for i in range(5)])
+    with consumer_in(world, assignments=[("t", 0)]) as consumer:
+        assert drain(consumer, 2) == [b"0", b"1"]
+        assert consumer.position("t", 0) == 2
+        assert consumer.lag("t", 0) == 3
+        assert drain(consumer, 1) == [b"2"]
+        assert [record.value for record in consumer.poll(5)] == [b"3", b"4"]
+
+
+def test_a_pause_counts_from_the_next_record_on(world: ClientWorld) -> None:
+    world.append("t", [b"0", b"1", b"2"])
+    world.append("t", [b"a"], 1)
+    with consumer_in(world, "t") as consumer:
+        values = []
+        for record in consumer:
+            values.append(record.value)
+            if record.value == b"0":
+                consumer.pause(("t", 0))
+            if {b"0", b"a"} <= {*values}:
+                break
+        assert not {b"1", b"2"} & {*values}
+        assert consumer.poll(0.05) == []
+        consumer.resume(("t", 0))
+        assert drain(consumer, 2) == [b"1", b"2"]
+
+
+def test_records_that_are_taken_are_not_lost_to_an_error_behind_them(world: ClientWorld) -> None:
+    world.append("t", [b"0"])
+    place_bomb(world)
+    world.append("t", [b"2"])
+    with consumer_in(world, assignments=[("t", 0)]) as consumer:
+        consumer.end_offsets([("t", 0)])
+        assert drain(consumer, 1) == [b"0"]
+        assert consumer.position("t", 0) == 1
+        with pytest.raises(CorruptRecord, match=r"offset 1: .*; seek to 2 "):
+            consumer.poll(5)
+        assert consumer.poll(0.05) == []
+        consumer.seek("t", 0, 2)
+        assert drain(consumer, 1) == [b"2"]
+
+
+@pytest.mark.parametrize("compression", ["gzip", "snappy", "lz4", "zstd"])
+def test_a_batch_that_grows_beyond_the_cap_is_an_error_and_the_others_go_on(
+    world: ClientWorld, compression: str
+) -> None:
+    place_bomb(world, compression)
+    world.append("t", [b"after"])
+    with consumer_in(world, assignments=[("t", 0)]) as consumer:
+        with pytest.raises(CorruptRecord, match="16777216 bytes"):
+            consumer.poll(5)
+        consumer.seek("t", 0, 1)
+        assert drain(consumer, 1) == [b"after"]
+
+
+def place_bomb(world: ClientWorld, compression: str = "zstd") -> None:
+    """Append a small batch of one huge record."""
+    topic, record = world.topics["t"], Record(None, bytes(MAX_BATCH), (), 0)
+    batch = encode_batch([record], compression=COMPRESSIONS[compression], base_offset=topic.ends[0])
+    topic.logs[0].append(batch)
+    topic.ends[0] += 1
+
+
+def test_a_time_has_a_time_zone(world: ClientWorld) -> None:
+    world.append("t", [b"0", b"1"])
+    with pytest.raises(ValueError, match="time zone"):
+        Consumer("x", "t", start=datetime(2026, 1, 1), runtime=WorldRuntime(world))  # noqa: DTZ001 - what is refused
+    with consumer_in(world, assignments=[("t", 0)], start=datetime(1970, 1, 1, tzinfo=UTC)) as consumer:
+        assert drain(consumer, 1) == [b"0"]
+        consumer.seek_to_time("t", 0, datetime(2100, 1, 1, tzinfo=UTC))
+        assert consumer.position("t", 0) == 2
+        with pytest.raises(ValueError, match="1970 or later"):
+            consumer.seek_to_time("t", 0, -5)

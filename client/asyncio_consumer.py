@@ -1,0 +1,124 @@
+"""The consumer of applications that await: `Consumer`, on the loop."""
+
+# A timeout is told to the cluster too, which `asyncio.timeout` around a call would not do.
+# ruff: noqa: ASYNC109
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+from ..actors.client_commands import Start
+from ..actors.messages import EARLIEST, LATEST
+from .arrivals import ConsumerRecord, TopicPartition
+from .asyncio_bridge import Bridge, OnLoop
+from .consumer_core import KNOWN_WITHIN, ConsumerCore, Where, milliseconds, start_at
+
+
+class AsyncConsumer(ConsumerCore, OnLoop):
+    """Reads as `Consumer` does: the same options, arguments, order and errors; `ConsumerCore` tells the options.
+
+    Belongs to the loop that first used it; one task at a time; not after a fork.
+    """
+
+    async def __aiter__(self) -> AsyncIterator[ConsumerRecord]:
+        """Records for ever; ends when the consumer is closed. Raises as `poll` does.
+
+        Leave the loop at any record, and the next loop or `poll` goes on with the one after it.
+        """
+        while not self._guard.closed:
+            record = self._next()
+            if record is not None:
+                yield record
+            elif self._load():
+                await asyncio.sleep(0)  # other tasks have their turn, however much there is to read
+            else:
+                await self._bridge.until(self._something, None)
+
+    async def poll(self, timeout: float = 1.0, max_records: int = 500) -> list[ConsumerRecord]:
+        """The next records, in order per partition: at least one, or none after so many seconds.
+
+        Raises what went wrong with a partition, once; the others go on: OffsetOutOfRange (with reset="error"),
+        UnknownTopic, CorruptRecord, NoBrokers or Refused. `seek` makes that partition go on. Or Closed, ForkedClient.
+        """
+        bridge = self._bridge
+        end = bridge.loop.time() + timeout
+        while True:
+            taken = self._take(max_records)
+            left = end - bridge.loop.time()
+            if taken or max_records < 1 or left <= 0:
+                return taken
+            await bridge.until(self._something, left)
+
+    async def seek(self, topic: str, partition: int, to: Where) -> None:
+        """Go on there: an offset, "earliest", "latest" or a datetime. Raises UnknownTopic if it is not read here."""
+        await self._seek(TopicPartition(topic, partition), start_at(to))
+
+    async def seek_to_time(self, topic: str, partition: int, timestamp: int | datetime) -> None:
+        """Go on with the first record at or after a time (milliseconds since 1970, or a datetime), or at the end."""
+        await self._seek(TopicPartition(topic, partition), Start(LATEST, milliseconds(timestamp)))
+
+    async def position(self, topic: str, partition: int, timeout: float = 10.0) -> int:
+        """The offset of the next record that the application gets. Raises OperationTimeout while it is not known."""
+        place = await self._locate(topic, partition, timeout)
+        with self._changed:
+            return self._at(place)
+
+    async def lag(self, topic: str, partition: int, timeout: float = 10.0) -> int:
+        """How many offsets lie between the position and the high watermark, as last heard. Raises as `position`."""
+        place = await self._locate(topic, partition, timeout)
+        with self._changed:
+            return self._behind(place)
+
+    async def beginning_offsets(
+        self, partitions: Sequence[tuple[str, int]], timeout: float = 30.0
+    ) -> dict[TopicPartition, int]:
+        """The first offset of each. Raises UnknownTopic, NoBrokers or OperationTimeout."""
+        return await self._bridge.answer(self._offsets(dict.fromkeys(partitions, EARLIEST), timeout))
+
+    async def end_offsets(
+        self, partitions: Sequence[tuple[str, int]], timeout: float = 30.0
+    ) -> dict[TopicPartition, int]:
+        """The offset after the last committed record of each. Raises as `beginning_offsets`."""
+        return await self._bridge.answer(self._offsets(dict.fromkeys(partitions, LATEST), timeout))
+
+    async def offsets_for_times(
+        self, times: Mapping[tuple[str, int], int | datetime], timeout: float = 30.0
+    ) -> dict[TopicPartition, int]:
+        """The first record at or after each time; -1 where none is that late. Raises as `beginning_offsets`."""
+        asked = {place: milliseconds(when) for place, when in times.items()}
+        return await self._bridge.answer(self._offsets(asked, timeout))
+
+    async def close(self) -> None:
+        """End. A second call does nothing."""
+        await self._close_and_await()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # --- Waiting ---
+
+    def _bridged(self, bridge: Bridge) -> None:
+        with self._changed:
+            self._arrivals.listener = bridge.wake
+
+    async def _seek(self, place: TopicPartition, to: Start) -> None:
+        self._guard.check()
+        if not await self._bridge.until(lambda: self._reads(place), KNOWN_WITHIN):
+            raise self._not_read(place)
+        self._go(place, to)
+
+    async def _locate(self, topic: str, partition: int, timeout: float) -> TopicPartition:
+        self._guard.check()
+        place = TopicPartition(topic, partition)
+        if not await self._bridge.until(lambda: self._located(place), timeout):
+            raise self._not_located(place, timeout)
+        return place

@@ -1,0 +1,160 @@
+"""What becomes of records: futures, and the outlet through which the I/O thread tells.
+
+All futures of a producer share one condition, and its waiters are woken per batch, not per record.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from ..actors.client_commands import Failure
+from ..actors.kernel import Millis
+from ..storage.records import Record
+from .core import Reply, call_back
+from .errors import BarnabasError, OperationTimeout, delivery_error
+from .runtime import Guard
+
+
+class RecordMetadata(NamedTuple):
+    """Where a record is. The offset is -1 with acks=0, and where a batch is known to be written, but not where.
+
+    The timestamp is in milliseconds since 1970.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+
+
+class FailedRecord(NamedTuple):
+    """A record that was not delivered, as it was given to `send`, and why. `partition` is -1 if none was asked for.
+
+    If `error` is an UnknownOutcome, it may have been written all the same.
+    """
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+    timestamp: int
+    error: BarnabasError
+
+
+OnError = Callable[[FailedRecord], object]
+
+
+class SendFuture:
+    """The outcome of one `send`."""
+
+    __slots__ = ("_base", "_error", "_outcomes", "_place", "_then", "_timestamp", "kept", "size")
+
+    def __init__(self, outcomes: Outcomes, timestamp: int, size: int) -> None:
+        self._outcomes = outcomes
+        self._timestamp = timestamp
+        self._place: tuple[str, int] | None = None
+        self._base = -1
+        self._error: BarnabasError | None = None
+        self._then: list[Callable[[SendFuture], object]] | None = None
+        self.kept: tuple[str, int, Record] | None = None  # what was sent, as long as an interceptor may want it
+        self.size = size
+
+    def done(self) -> bool:
+        """Whether the outcome is known."""
+        return self._place is not None or self._error is not None
+
+    def result(self, timeout: float | None = None) -> RecordMetadata:
+        """Wait for the outcome, up to so many seconds (None: as long as it takes).
+
+        Raises what `exception` returns, or OperationTimeout: then it may still be written.
+        """
+        error = self.exception(timeout)
+        if error is not None:
+            raise error
+        assert self._place is not None, "an outcome without error has a place"
+        return RecordMetadata(*self._place, self._base, self._timestamp)
+
+    def exception(self, timeout: float | None = None) -> BarnabasError | None:
+        """Wait for the outcome: None if the record is written. Raises OperationTimeout or ForkedClient."""
+        if not self.done():
+            self._outcomes.guard.check_process()  # what a parent waits for never comes to its child
+            with self._outcomes.changed:
+                if not self._outcomes.changed.wait_for(self.done, timeout):
+                    raise OperationTimeout(f"the record has no outcome after {timeout} s: it may still be written")
+        return self._error
+
+    def add_done_callback(self, call: Callable[[SendFuture], object]) -> None:
+        """Call with this future once it is done: at once, or on the I/O thread.
+
+        It must not block, nor wait for other outcomes. What it raises is logged (by `concurrent.futures`).
+        """
+        with self._outcomes.changed:
+            if not self.done():
+                self._then = [*(self._then or ()), call]
+                return
+        call_back([partial(call, self)])
+
+
+class Outcomes:
+    """The outlet of a producer. `changed` guards all of it."""
+
+    def __init__(self, guard: Guard, on_error: OnError | None) -> None:
+        self.guard = guard
+        self.changed = threading.Condition()
+        self.pending_bytes = 0
+        self.end = Reply()
+        self._on_error = on_error
+
+    def acknowledged(
+        self, tokens: Sequence[object], topic: str, partition: int, base_offset: int, timestamp: Millis
+    ) -> None:
+        place = (topic, partition)
+        step = base_offset >= 0
+        offset = base_offset
+        freed = 0
+        for token in tokens:
+            assert isinstance(token, SendFuture)
+            token._base = offset
+            offset += step
+            if token._timestamp < 0:
+                token._timestamp = timestamp
+            token._place = place
+            token.kept = None
+            freed += token.size
+        self._tell(freed, tokens, [])
+
+    def failed(self, tokens: Sequence[object], failure: Failure) -> None:
+        freed = 0
+        intercepted: list[Callable[[], object]] = []
+        for token in tokens:
+            assert isinstance(token, SendFuture)
+            token._error = error = delivery_error(failure)
+            freed += token.size
+            if self._on_error is not None and token.kept is not None:
+                topic, partition, record = token.kept
+                what = FailedRecord(topic, partition, record[0], record[1], record[2], record[3], error)
+                intercepted.append(partial(self._on_error, what))
+            token.kept = None
+        self._tell(freed, tokens, intercepted)
+
+    def flushed(self, token: object) -> None:
+        assert isinstance(token, Reply)
+        token.set()
+
+    def closed(self) -> None:
+        self.end.set()
+
+    def _tell(self, freed: int, tokens: Sequence[object], calls: list[Callable[[], object]]) -> None:
+        with self.changed:
+            self.pending_bytes -= freed
+            self.changed.notify_all()
+            # With the lock: a callback is either in the list by now, or its caller sees that the future is done.
+            for token in tokens:
+                if isinstance(token, SendFuture) and token._then:
+                    calls += [partial(call, token) for call in token._then]
+        if calls:
+            call_back(calls)
