@@ -1,12 +1,13 @@
-"""`up`, `down`, `ps`, `restart` and `cluster describe`: the processes of a cluster, and what it says of itself."""
+"""`up`, `down`, `ps` and `cluster describe`: the processes of a cluster, and what it says of itself."""
 
 import argparse
+import os
 import signal
 import sys
 import time
 from typing import TYPE_CHECKING, NoReturn
 
-from .arguments import DATA, Commands, add_cluster, add_data, add_json, bootstrap_of, data_of, positive
+from .arguments import DATA, Commands, add_cluster, add_data, add_json, bootstrap_of, data_of
 
 if TYPE_CHECKING:
     from ..cluster.formatting import Formatted
@@ -23,11 +24,6 @@ def register(commands: Commands) -> None:
     down = commands.add_parser("down", help="stop the cluster")
     add_data(down)
     down.set_defaults(run=run_down)
-
-    restart = commands.add_parser("restart", help="start one node again, after stopping it if it runs")
-    restart.add_argument("node", type=positive, metavar="NODE", help="its id")
-    add_data(restart)
-    restart.set_defaults(run=run_restart)
 
     ps = commands.add_parser("ps", help="list the processes of the cluster")
     add_data(ps)
@@ -48,6 +44,12 @@ def run_up(arguments: argparse.Namespace) -> int:
 
     began = time.monotonic()
     formatted = prepare(choose_config(arguments.config, arguments.data))
+    supervised = any(formatted.config.restarts(node) for node in formatted.config.nodes)
+    ready = -1  # to tell whoever waits for this process, which stays
+    if supervised and arguments.detach:
+        code, ready = _leave_supervisor()
+        if ready == -1:
+            return code
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
     count = len(formatted.config.nodes)
@@ -60,37 +62,75 @@ def run_up(arguments: argparse.Namespace) -> int:
         for node in formatted.config.nodes:
             print(f"node {node.id}: {' and '.join(node.actors)} at {node.address.removeprefix('tcp://')}")
         print(f"ready after {time.monotonic() - began:.2f} s; bootstrap {formatted.bootstrap}", flush=True)
-        if arguments.detach:
+        if arguments.detach and not supervised:
             return 0
-        print("Ctrl-C stops it", flush=True)
-        return _watch(formatted, launcher)
+        return _watch(formatted, launcher, ready, supervised=supervised)
     except BaseException:  # an interrupt before there was anything to watch, or nobody reads what we say
         stop(formatted.directory)
         raise
+
+
+def _leave_supervisor() -> tuple[int, int]:
+    """Fork. In the child: 0, and a descriptor to write to once the cluster is ready. In the parent: how it went, -1."""
+    reading, writing = os.pipe()
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        os.setsid()
+        return 0, writing
+    os.close(writing)
+    try:
+        if os.read(reading, 1):
+            return 0, -1
+    except KeyboardInterrupt:
+        os.kill(child, signal.SIGTERM)
+        os.waitpid(child, 0)
+        raise
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), -1  # it has said why
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _watch(formatted: "Formatted", launcher: "Launcher") -> int:
+def _watch(formatted: "Formatted", launcher: "Launcher", ready: int, *, supervised: bool) -> int:
     """Say what happens until Ctrl-C, or until no node is left."""
+    from ..cluster.supervision import Supervision, record_supervisor
     from ..cluster.supervisor import stop
 
+    watching = Supervision(formatted, launcher, _say)
+    if supervised:
+        record_supervisor(formatted.directory)
+    if ready == -1:
+        print("Ctrl-C stops it", flush=True)
+    else:
+        _to_log(formatted, ready)
     try:
-        while launcher.running:
-            for report in launcher.reports():
-                if report.kind == "ended":
-                    print(f"node {report.node} ended: {report.text or 'in good order'}", flush=True)
-                elif report.kind == "failed":
-                    print(report.text, flush=True)
-                elif report.kind == "unfenced":
-                    print(f"node {report.node} serves", flush=True)
+        watching.run()
     except KeyboardInterrupt:
         print("stopping", flush=True)
     _, stubborn = stop(formatted.directory)
     print("stopped" + "".join(f"; node {process.node} had to be killed" for process in stubborn), flush=True)
     return 0
+
+
+def _say(sentence: str) -> None:
+    print(sentence, flush=True)
+
+
+def _to_log(formatted: "Formatted", ready: int) -> None:
+    """Let whoever started this process go; from here on it speaks to `DATA/supervisor.log`."""
+    path = formatted.directory / "supervisor.log"
+    print(f"process {os.getpid()} starts nodes again that have ended, and says so in {path}", flush=True)
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for descriptor, target in ((nothing, 0), (log, 1), (log, 2)):
+        os.dup2(descriptor, target)
+    os.close(nothing)
+    os.close(log)
+    os.write(ready, b".")
+    os.close(ready)
 
 
 def run_down(arguments: argparse.Namespace) -> int:
@@ -101,23 +141,6 @@ def run_down(arguments: argparse.Namespace) -> int:
     for process in stubborn:
         print(f"node {process.node} did not stop in good order and was killed", file=sys.stderr)
     print(f"stopped {len(ended)} {'node' if len(ended) == 1 else 'nodes'} in {formatted.directory}")
-    return 0
-
-
-def run_restart(arguments: argparse.Namespace) -> int:
-    from ..cluster.launcher import Launcher
-    from ..cluster.node_process import run_node
-    from ..cluster.processes import forget, living, terminate
-    from ..cluster.supervisor import STOP_PATIENCE, await_process, existing, known_node
-
-    formatted = existing(data_of(arguments))
-    node = known_node(formatted, arguments.node)
-    terminate([process for process in living(formatted.directory) if process.node == node.id], STOP_PATIENCE)
-    forget(formatted.directory)
-    launcher = Launcher(formatted, run_node)
-    pid = launcher.start(node.id)
-    await_process(formatted, launcher, node.id, pid)
-    print(f"node {node.id} runs as process {pid} at {node.address.removeprefix('tcp://')}")
     return 0
 
 

@@ -1,8 +1,9 @@
 """The processes of a cluster, as its data directory remembers them.
 
-Each start writes `DATA/run/node-N.json`: the process id and when that process began. Ids are used again, so a record
-counts only while a process of that id and that beginning lives. A process that has ended and that nobody has asked
-after (a zombie, which some containers keep for ever) does not live.
+Each start writes `DATA/run/node-N.json` (a supervisor `DATA/run/supervisor.json`): the process id and when that
+process began. Ids are used again, so a record counts only while a process of that id and that
+beginning lives. A process that has ended and that nobody has asked after (a zombie, which some containers keep for
+ever) does not live.
 """
 
 import os
@@ -16,6 +17,8 @@ import msgspec
 import psutil  # type: ignore[import-untyped]
 
 RUN = "run"
+STOPPING = "stopping"
+SUPERVISOR = 0  # as the id of a node: who starts nodes again
 AGAIN = 0.1  # seconds between telling a process again
 
 
@@ -59,7 +62,7 @@ class NodeProcess(msgspec.Struct, frozen=True):
 def record(directory: Path, node: int, pid: int) -> NodeProcess:
     """Remember a process that has just been started; whole or not at all."""
     found = NodeProcess(node, pid, float(psutil.Process(pid).create_time()))
-    path = directory / RUN / f"node-{node}.json"
+    path = _path(directory, node)
     path.parent.mkdir(exist_ok=True)
     temporary = path.with_suffix(".new")
     temporary.write_bytes(msgspec.json.encode(found))
@@ -67,15 +70,21 @@ def record(directory: Path, node: int, pid: int) -> NodeProcess:
     return found
 
 
+def _path(directory: Path, node: int) -> Path:
+    return directory / RUN / ("supervisor.json" if node == SUPERVISOR else f"node-{node}.json")
+
+
 def recorded(directory: Path) -> list[NodeProcess]:
     """Every process on record, alive or not, by node."""
-    found: list[NodeProcess] = []
-    for path in directory.joinpath(RUN).glob("node-*.json"):
-        try:
-            found.append(msgspec.json.decode(path.read_bytes(), type=NodeProcess))
-        except (FileNotFoundError, msgspec.MsgspecError):
-            continue  # being replaced, or never finished: nobody can be found by it
-    return sorted(found, key=lambda process: process.node)
+    found = [_read(path) for path in directory.joinpath(RUN).glob("node-*.json")]
+    return sorted((process for process in found if process is not None), key=lambda process: process.node)
+
+
+def _read(path: Path) -> NodeProcess | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=NodeProcess)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None  # being replaced, or never finished: nobody can be found by it
 
 
 def living(directory: Path) -> list[NodeProcess]:
@@ -83,11 +92,33 @@ def living(directory: Path) -> list[NodeProcess]:
     return [process for process in recorded(directory) if process.alive()]
 
 
+def supervisor_of(directory: Path) -> NodeProcess | None:
+    """The process that starts the nodes of this cluster again; None if none lives."""
+    found = _read(_path(directory, SUPERVISOR))
+    return found if found is not None and found.alive() else None
+
+
 def forget(directory: Path) -> None:
     """Remove the records of processes that do not live."""
     for process in recorded(directory):
         if not process.alive():
-            directory.joinpath(RUN, f"node-{process.node}.json").unlink(missing_ok=True)
+            _path(directory, process.node).unlink(missing_ok=True)
+    supervisor = supervisor_of(directory)
+    if supervisor is None or supervisor.pid == os.getpid():
+        _path(directory, SUPERVISOR).unlink(missing_ok=True)
+        directory.joinpath(RUN, STOPPING).unlink(missing_ok=True)
+
+
+def say_stopping(directory: Path) -> None:
+    """From here on nobody starts a node again, until the supervisor has ended."""
+    path = directory / RUN / STOPPING
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+
+
+def stopping(directory: Path) -> bool:
+    """Whether the cluster is being stopped."""
+    return directory.joinpath(RUN, STOPPING).exists()
 
 
 def terminate(

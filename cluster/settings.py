@@ -18,6 +18,7 @@ FREE_PORT = "tcp://127.0.0.1:0"
 
 Durability = Literal["fsync", "os"]
 Actor = Literal["controller", "broker"]
+Restart = Literal["never", "always"]
 
 Flag = Annotated[bool, Meta(description="true or false")]
 Text = Annotated[str, Meta(min_length=1, description="a string that is not empty")]
@@ -44,6 +45,7 @@ class ClusterOptions(Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Name = "barnabas"
     data: Text = "barnabas-data"  # a directory, relative to the working directory; nodes live in DATA/node-ID
+    restart: Restart = "never"  # what `barnabas up` does when a node has ended: see `supervision`
     insecure: Flag = False  # may nodes listen where other machines reach them, without encryption or passwords?
 
 
@@ -90,6 +92,7 @@ class NodeConfig(Struct, frozen=True, forbid_unknown_fields=True):
     broadcast: Text = FREE_PORT  # of the PUB socket; a file that is silent means the address's host, a free port
     data: Text | None = None  # a directory of its own; None means DATA/node-ID
     rack: Text | None = None  # replicas are spread over racks; None means that nobody knows
+    restart: Restart | None = None  # None means as [cluster] says
 
     @property
     def is_controller(self) -> bool:
@@ -140,6 +143,10 @@ class ClusterConfig(Struct, frozen=True, forbid_unknown_fields=True, rename={"no
             if node.id == node_id:
                 return node
         raise KeyError(node_id)
+
+    def restarts(self, node: NodeConfig) -> bool:
+        """Is this node to be started again whenever it has ended?"""
+        return (node.restart or self.cluster.restart) == "always"
 
     def data_of(self, node: NodeConfig) -> Path:
         """The node's data directory, absolute."""

@@ -23,10 +23,11 @@ import msgspec
 from .config import ClusterConfig, NodeConfig, default_config_path, load
 from .formatting import LOG_FILE, ClusterRefused, Formatted, format_cluster, read_formatted
 from .launcher import Report
-from .processes import NodeProcess, forget, kill, living, terminate
+from .processes import NodeProcess, forget, kill, living, say_stopping, supervisor_of, terminate, wait_gone
 
 START_TIMEOUT = 30.0
 STOP_PATIENCE = 15.0
+SUPERVISOR_PATIENCE = 1.0
 DEFAULT_DATA = "barnabas-data"
 
 
@@ -109,9 +110,11 @@ def prepare(config: ClusterConfig) -> Formatted:
     """The cluster on disk, ready to be started. Refused in one sentence if it may not be."""
     directory = Path(config.cluster.data).absolute()
     running = living(directory)
-    if running:
+    supervisor = supervisor_of(directory)
+    if running or supervisor is not None:
+        who = pids(running) or f"process {supervisor.pid if supervisor else 0} is about to start its nodes again"
         raise ClusterRefused(
-            f"the cluster in {directory} is running already ({pids(running)}): stop it with `barnabas down --data "
+            f"the cluster in {directory} is running already ({who}): stop it with `barnabas down --data "
             f"{config.cluster.data}` first, or choose another data directory."
         )
     try:
@@ -188,8 +191,17 @@ def known_node(formatted: Formatted, node: int) -> NodeConfig:
 
 def stop(directory: Path, patience: float = STOP_PATIENCE) -> tuple[list[NodeProcess], list[NodeProcess]]:
     """End every process of the cluster: those that ran, and those of them that had to be killed."""
+    formatted = read_formatted(directory)
+    supervisor = supervisor_of(directory)
+    if supervisor is not None:
+        say_stopping(directory)
     running = living(directory)
-    stubborn = terminate(running, patience, can_elect(read_formatted(directory)))
+    stubborn = terminate(running, patience, can_elect(formatted))
+    if supervisor is not None and supervisor.pid != os.getpid():
+        # It ends with the last node, or, while it waits to start one again, when it is told.
+        if wait_gone([supervisor], SUPERVISOR_PATIENCE):
+            terminate([supervisor], patience)
+        terminate(living(directory), patience)
     forget(directory)
     return running, stubborn
 
@@ -219,7 +231,7 @@ def existing(directory: Path) -> Formatted:
 def find(directory: Path) -> Formatted:
     """The cluster that runs from this data directory; refused if there is none."""
     formatted = existing(directory)
-    if not living(directory.absolute()):
+    if not living(directory.absolute()) and supervisor_of(directory.absolute()) is None:
         raise ClusterRefused(
             f"the cluster in {directory.absolute()} is not running: start it with `barnabas up --data {directory}`."
         )

@@ -137,6 +137,18 @@ def test_the_shipped_configurations_are_the_defaults(name: str, brokers: int) ->
     assert config == local(brokers, name=name)
 
 
+def test_five_brokers_have_three_controllers_and_are_started_again() -> None:
+    config = load(default_config_path("five-brokers"))
+    assert [node.id for node in config.brokers] == [1, 2, 3, 4, 5]
+    assert [node.id for node in config.controllers] == [1, 2, 3]
+    assert all(config.restarts(node) for node in config.nodes)
+
+
+def test_a_node_may_be_started_again_though_the_others_are_not() -> None:
+    config = read("[[node]]\nid = 1\n[[node]]\nid = 2\nactors = ['broker']\nrestart = 'always'\n")
+    assert [config.restarts(node) for node in config.nodes] == [False, True]
+
+
 def test_three_brokers_explains_every_option_with_its_default() -> None:
     text = default_config_path("three-brokers").read_text()
     explained = set(re.findall(r"^(?:# )?([a-z_]+) = ", text, re.MULTILINE))
@@ -197,7 +209,7 @@ REFUSALS = {
     ),
     "a_strange_key_is_answered_with_those_there_are": (
         "[cluster]\nzookeeper = 'here'\n" + ONE_NODE,
-        "c.toml, line 2: unknown key `zookeeper` in [cluster], expected one of: `data`, `insecure`, `name`.",
+        "c.toml, line 2: unknown key `zookeeper` in [cluster], expected one of: `data`, `insecure`, `name`, `restart`.",
     ),
     "a_misspelt_table_is_answered_with_the_right_one": (
         ONE_NODE + "[timings]\n",

@@ -1,0 +1,97 @@
+"""`kill`, `restart` and `node`: one node of a cluster."""
+
+import argparse
+import signal
+from typing import TYPE_CHECKING
+
+from .arguments import Commands, add_data, data_of, positive
+
+if TYPE_CHECKING:
+    from ..cluster.formatting import Formatted
+    from ..cluster.processes import NodeProcess
+    from ..cluster.settings import NodeConfig
+
+KILL_EXAMPLES = """examples:
+  barnabas kill 2                  kill -9: the others go on without it
+  barnabas kill 2 --signal STOP    pause it; --signal CONT lets it go on
+  barnabas kill 2 --signal TERM    it hands over what it leads, and ends
+  barnabas restart 2               start it again"""
+
+
+def register(commands: Commands) -> None:
+    kill = commands.add_parser(
+        "kill",
+        help="kill one node, or send it another signal",
+        epilog=KILL_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    kill.add_argument("node", type=positive, metavar="NODE", help="its id")
+    kill.add_argument("--signal", type=named_signal, default=signal.SIGKILL, metavar="NAME", help="default: KILL")
+    add_data(kill)
+    kill.set_defaults(run=run_kill)
+
+    restart = commands.add_parser("restart", help="start one node again, after stopping it if it runs")
+    restart.add_argument("node", type=positive, metavar="NODE", help="its id")
+    add_data(restart)
+    restart.set_defaults(run=run_restart)
+
+
+def named_signal(text: str) -> signal.Signals:
+    """KILL, kill or SIGKILL."""
+    name = text.upper()
+    try:
+        return signal.Signals[name if name.startswith("SIG") else f"SIG{name}"]
+    except KeyError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no signal, expected a name such as KILL, TERM, STOP or CONT"
+        ) from None
+
+
+def run_kill(arguments: argparse.Namespace) -> int:
+    from ..cluster.formatting import ClusterRefused
+    from ..cluster.processes import kill
+
+    formatted, node, process = _one(arguments)
+    if process is None:
+        raise ClusterRefused(
+            f"node {node.id} is not running: start it with `barnabas restart {node.id} --data {formatted.directory}`."
+        )
+    number: signal.Signals = arguments.signal
+    if number is signal.SIGKILL:
+        kill([process])
+        print(f"node {node.id} was killed (it was process {process.pid})")
+    else:
+        process.signal(number)
+        print(f"node {node.id}, process {process.pid}, was sent {number.name}")
+    return 0
+
+
+def run_restart(arguments: argparse.Namespace) -> int:
+    from ..cluster.launcher import Launcher
+    from ..cluster.node_process import run_node
+    from ..cluster.processes import forget, supervisor_of, terminate
+    from ..cluster.supervision import await_restart
+    from ..cluster.supervisor import STOP_PATIENCE, await_process
+
+    formatted, node, process = _one(arguments)
+    terminate([] if process is None else [process], STOP_PATIENCE)
+    supervisor = supervisor_of(formatted.directory)
+    if supervisor is not None and formatted.config.restarts(node):
+        pid = await_restart(formatted, node, supervisor, 0 if process is None else process.pid).pid
+    else:
+        forget(formatted.directory)
+        launcher = Launcher(formatted, run_node)
+        pid = launcher.start(node.id)
+        await_process(formatted, launcher, node.id, pid)
+    print(f"node {node.id} runs as process {pid} at {node.address.removeprefix('tcp://')}")
+    return 0
+
+
+def _one(arguments: argparse.Namespace) -> "tuple[Formatted, NodeConfig, NodeProcess | None]":
+    """The node that is meant, and its process if it lives."""
+    from ..cluster.processes import living
+    from ..cluster.supervisor import existing, known_node
+
+    formatted = existing(data_of(arguments))
+    node = known_node(formatted, arguments.node)
+    return formatted, node, next((found for found in living(formatted.directory) if found.node == node.id), None)
