@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from random import Random
 
 from barnabas.actors.messages import Partition, TopicId
@@ -12,7 +13,7 @@ from barnabas.storage.memory import MemoryDisk
 from barnabas.storage.records import Record, decode_batch, encode_batch, iter_headers
 from barnabas.storage.settings import LogSettings
 
-ORDERS = TopicId("A" * 21 + "Q")
+ORDERS = TopicId("O" * 21 + "Q")
 P0 = Partition(ORDERS, 0)
 WALL_MS = 1_700_000_000_000
 
@@ -20,7 +21,7 @@ WALL_MS = 1_700_000_000_000
 def new_log(disk: MemoryDisk | None = None, *, durability: str = "fsync", directory: str = "orders-0") -> Log:
     """An empty log."""
     settings = LogSettings(durability="os" if durability == "os" else "fsync")
-    return Log.open(disk or MemoryDisk(Random(1)), directory, bytes(16), settings, None)
+    return Log.open(disk or MemoryDisk(Random(1)), directory, base64.urlsafe_b64decode(ORDERS + "=="), settings, None)
 
 
 def batch(*words: str, pid: int = -1, epoch: int = 0, sequence: int = -1) -> bytearray:
