@@ -95,7 +95,10 @@ class AdminActor(Actor):
                 self._on_done(message, ctx)
             case Described(id, error):
                 asked = self._asked.get(id)
-                if asked is not None and error is ErrorCode.NONE:
+                current = message.offset >= self.leaderships.offset
+                if asked is not None and not current:
+                    self._again(id, AGAIN_MS, ctx)  # this broker knows less than this client has been told already
+                elif asked is not None and error is ErrorCode.NONE:
                     self._over(id, ctx)
                     self._outlet.described(asked.command.token, message)
             case Leadership() | LeadershipUpdate():

@@ -32,15 +32,18 @@ from .metadata_records import BrokerRegistered, MetadataRecord, PartitionChanged
 
 
 class Publisher:
-    """Both chains of one controller in one epoch, beginning at the image's end."""
+    """Both chains of one controller in one epoch, beginning at `start`: where the log ended when it was elected.
 
-    def __init__(self, cluster_id: str, controller: int, epoch: int, image: MetadataImage) -> None:
+    So whoever knew everything before the election applies the first frame, and need not ask.
+    """
+
+    def __init__(self, cluster_id: str, controller: int, epoch: int, image: MetadataImage, start: int) -> None:
         self._cluster_id = cluster_id
         self._controller = controller
         self._epoch = epoch
         self._image = image
-        self._metadata = image.end
-        self._leadership = image.end
+        self._metadata = start
+        self._leadership = start
 
     def heartbeat(self, ctx: Context) -> None:
         """Say where the chains are."""

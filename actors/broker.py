@@ -51,6 +51,7 @@ from .messages import (
     MetadataUpdate,
     Partition,
     PartitionsAltered,
+    PeerGone,
     Produce,
     ProducerIdsReserved,
     Registered,
@@ -219,6 +220,8 @@ class Broker(Actor):
                 self.producer_ids.give(sender, message, self.membership.active, self.broker_epoch, ctx)
             case ProducerIdsReserved():
                 self.producer_ids.reserved(message, ctx)
+            case PeerGone():
+                self.metadata.on_peer_gone(message.node, ctx)
             case Stop():
                 self._stop(ctx)
             case _:

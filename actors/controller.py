@@ -18,7 +18,6 @@ from ..storage.disk import Generation
 from .broadcast import Publisher
 from .controller_config import ControllerConfig as ControllerConfig
 from .controller_config import ControllerPicture as ControllerPicture
-from .damage import report
 from .decisions import Decision, Decisions, Question, Quorum, refusal
 from .errors import ErrorCode
 from .events import ControllerElected, ControllerResigned, MetadataSnapshotSkipped
@@ -115,8 +114,6 @@ class Controller(Actor):
                 self._on_heartbeat(sender, message, ctx)
             case AlterPartition() | Register() | ReserveProducerIds() | CreateTopic() | DeleteTopic() | ReportDamage():
                 self._on_request(sender, message, ctx)
-            case ReportDamage() if self.active:
-                self.decisions.ask(Question(lambda _: report(self.image, message)), ctx)
             case FetchMetadata():
                 ctx.send(sender, self.source.answer(message))
             case FetchLeadership():
@@ -276,7 +273,8 @@ class Controller(Actor):
                 self._fence_gone(self.registrations, gone, ctx)
         self._gone = {}
         self.sessions.inherit(self.image, ctx.now)
-        self.publisher = Publisher(config.cluster_id, config.id, raft.epoch, self.image)
+        self.publisher = Publisher(config.cluster_id, config.id, raft.epoch, self.image, raft.epoch_start)
+        self.publisher.applied(raft.read(raft.epoch_start, CHUNK), [], ctx)
         self.publisher.heartbeat(ctx)
         ctx.set_timer(BroadcastTimer(), config.heartbeat_ms)
         cause = "it has applied the first record of its epoch"

@@ -4,9 +4,11 @@ The broadcast is a hint, the log is the truth. Frames may be lost, late, doubled
 happens to them, the image converges on the log, at worst two heartbeats and one round trip behind:
 
 - a frame is applied if it continues the image (what it repeats is skipped), and kept if it comes too early;
-- a gap, another controller epoch or silence asks a controller for the range that is missing: one question at a time,
-  at a random moment within 50 ms, so that brokers that miss one frame together do not ask together. The active
-  controller is asked first, then each in turn; every one knows what is committed;
+- a gap or silence asks a controller for the range that is missing: one question at a time, at a random moment within
+  50 ms, so that brokers that miss one frame together do not ask together. The active controller is asked first, then
+  each in turn; every one knows what is committed. A question to one that has died meanwhile goes to the next at once;
+- another controller epoch is no gap: only committed records are broadcast, so a frame that continues the image is true
+  whoever says it;
 - a frame of an older controller epoch than the newest heard is from one who does not know that it was replaced;
 - what is kept is bounded: if it overflows it is thrown away and fetched;
 - a snapshot comes in pieces and replaces the image whole, if it is ahead of it.
@@ -22,7 +24,7 @@ from collections.abc import Mapping
 
 from ..storage.records import InvalidBatch
 from .errors import ErrorCode
-from .kernel import Address, Context, Payload, Timer, address
+from .kernel import Address, Context, Payload, Timer, address, node_of
 from .messages import FetchMetadata, MetadataRange, MetadataSnapshot, MetadataUpdate, Partition
 from .metadata import MetadataImage
 from .metadata_codec import decode_batches
@@ -62,6 +64,7 @@ class MetadataFollower:
         self.answered = False  # a controller has answered at least once
         self._early: dict[int, MetadataUpdate] = {}  # by what they continue
         self._asked: FetchMetadata | None = None  # the question that is out
+        self._at = ""  # the node that it was asked of
         self._due = False  # a question will be asked within 50 ms
         self._turn = 0
         self._next_id = 0
@@ -91,18 +94,24 @@ class MetadataFollower:
             self._due = True
             ctx.set_timer(MetadataFetchDue(), ctx.random.randint(0, JITTER_MS))
 
+    def on_peer_gone(self, node: str, ctx: Context) -> None:
+        """Nobody answers at a node any more."""
+        if self.controllers.get(self.active) == node:
+            self.active = -1
+        if self._asked is not None and self._at == node:
+            self._ask(ctx)
+
     def on_update(self, update: MetadataUpdate, ctx: Context) -> bool:
         """A frame of the broadcast."""
         if update.cluster_id != self.cluster_id or update.controller_epoch < self.epoch:
             return False
         self._await_frames(ctx)
-        replaced = update.controller_epoch > self.epoch and self.epoch != -1
         self.epoch, self.active = update.controller_epoch, update.controller
         self.known_end = max(self.known_end, update.offset)
         before = self.image.end
         if update.records is not None and update.offset > self.image.end:
             self._take(update)
-        if replaced or self.known_end > self.image.end:
+        if self.known_end > self.image.end:
             self.refresh(ctx)
         return self.image.end > before
 
@@ -176,7 +185,9 @@ class MetadataFollower:
         self._next_id += 1
         snapshot_end, position = (0, 0) if self._pieces is None else (self._pieces[0], len(self._pieces[1]))
         self._asked = FetchMetadata(self._next_id, self.cluster_id, self.image.end, snapshot_end, position)
-        ctx.send(self._target(), self._asked)
+        to = self._target()
+        self._at = node_of(to)
+        ctx.send(to, self._asked)
         ctx.set_timer(MetadataFetchLost(), RETRY_MS + ctx.random.randint(0, JITTER_MS))
 
     def _target(self) -> Address:

@@ -34,7 +34,7 @@ class Scene:
     def __init__(self) -> None:
         self.ctx, self.image = Recording(), MetadataImage()
         self.image.apply([BrokerRegistered(b, Incarnation(b), "d", f"b{b}", "") for b in (1, 2)], 0)
-        self.publisher = Publisher("cluster", 9, 4, self.image)
+        self.publisher = Publisher("cluster", 9, 4, self.image, self.image.end)
 
     def apply(self, *records: MetadataRecord) -> list[LeadershipUpdate]:
         self.image.apply(records, self.image.end)

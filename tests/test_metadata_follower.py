@@ -184,14 +184,27 @@ def test_frames_of_a_replaced_controller_are_ignored() -> None:
     assert owner.follower.epoch == 1
 
 
-def test_another_controller_epoch_is_a_reason_to_ask() -> None:
+def test_another_controller_that_goes_on_where_the_image_ends_is_believed() -> None:
     log = Log()
     owner = following(log)
     owner.hear(log.heartbeat())
     log.lead()
-    owner.hear(log.frames[-1])
+    assert owner.hear(log.frames[-1]), "only what is committed is broadcast, so the frame is true whoever says it"
     owner.ctx.sleep(50, owner)
-    assert len(owner.asked()) == 1
+    assert owner.asked() == []
+    assert owner.follower.image.end == log.image.end
+
+
+def test_a_question_to_a_controller_that_died_goes_to_the_next_at_once() -> None:
+    log = Log()
+    owner = following(log)
+    owner.follower.refresh(owner.ctx)
+    owner.ctx.sleep(50, owner)
+    [(to, _)] = [(to, said) for to, said in owner.ctx.sent if isinstance(said, FetchMetadata)]
+    owner.ctx.sent.clear()
+    owner.follower.on_peer_gone(to.rpartition("/")[0], owner.ctx)
+    [(other, _)] = [(to, said) for to, said in owner.ctx.sent if isinstance(said, FetchMetadata)]
+    assert other != to
 
 
 def test_frames_of_another_cluster_are_ignored() -> None:
