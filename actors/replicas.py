@@ -226,10 +226,16 @@ class Replicas:
             points[key] = point
             watermarks[key] = replica.hw
             starts[key] = replica.log.start
+        known = self._points or {}
         for key, found in self.found.items():
-            points[key] = min(found.end, (self._points or {}).get(key, 0))
+            # Not below damage: at the next start it would pass for a torn tail, and what was lost for never written.
+            points[key] = known.get(key, 0) if found.corrupt is not None else min(found.end, known.get(key, 0))
             watermarks[key] = self._watermarks.get(key, 0)
             starts[key] = found.start
+        for key in self.unread:
+            points[key] = known.get(key, 0)
+            watermarks[key] = self._watermarks.get(key, 0)
+            starts[key] = self._starts.get(key, 0)
         self._points = points
         generation = disk.synced
         for name, offsets in ((RECOVERY_POINTS, points), (HIGH_WATERMARKS, watermarks), (LOG_STARTS, starts)):

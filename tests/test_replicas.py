@@ -206,6 +206,27 @@ def test_a_damaged_log_is_set_aside_and_the_replica_begins_anew() -> None:
     assert ctx.disk.size(f"{aside}{0:020d}.log")
 
 
+def test_damage_is_still_damage_after_a_checkpoint_and_another_start() -> None:
+    """It passed for a torn tail then, and committed records were cut: found as P13 by the simulator."""
+    ctx = written("abc")
+    damage(ctx)
+    recover(ctx).checkpoint(ctx.disk)  # not registered yet, so nothing is opened or set aside
+    flush_disk(disk_of(ctx))
+    assert read_offsets(ctx.disk, RECOVERY_POINTS).offsets == {("orders", 0): 3}
+    [claim], _ = recover(ctx).claims(ctx.disk)
+    assert claim.damaged
+
+
+def test_the_recovery_point_of_a_log_that_cannot_be_read_is_kept() -> None:
+    ctx = written("abc")
+    ctx.jobs.clear()
+    replicas = Replicas()
+    replicas.recover(False, ctx)
+    replicas.on_job(JobDone(JobId(1), ctx.jobs[0], None, "Input/output error"))
+    replicas.checkpoint(ctx.disk)
+    assert read_offsets(ctx.disk, RECOVERY_POINTS).offsets == {("orders", 0): 3}
+
+
 def test_a_log_that_was_set_aside_is_not_read_again() -> None:
     ctx = written("abc")
     damage(ctx)
