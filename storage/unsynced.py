@@ -131,6 +131,10 @@ class Unsynced:
 
     def forget(self, path: str) -> None:
         """The path and all below it are gone."""
+        if path not in self._adopted:  # a file, or a directory with nothing new below
+            for paths in (self.files, self.lazy_files):
+                paths.pop(path, None)
+            return
         for paths in (self.files, self.directories, self.lazy_files, self.lazy_directories):
             for known in [known for known in paths if inside(known, path)]:
                 del paths[known]
