@@ -105,8 +105,7 @@ class Cluster:
         """Who leads in the newest epoch that any living broker knows."""
         living = [replica for replica in map(self.replica, NODES) if replica is not None]
         newest = max(living, key=lambda replica: replica.leader_epoch)
-        assert newest.leader > 0
-        return f"b{newest.leader}"
+        return f"b{newest.leader}" if newest.leader > 0 else "nobody"
 
     def active(self) -> str:
         """Where the active controller is."""
@@ -116,6 +115,25 @@ class Cluster:
             if isinstance(controller, Controller) and controller.active:
                 return name
         return "nowhere"
+
+    def lead_from(self, name: str) -> None:
+        """Make `name` lead: the third node leaves the ISR, and the leader dies before that one is back in it."""
+        leader = self.leader()
+        if leader == name:
+            return
+        [third] = [other for other in NODES if other not in (leader, name)]
+        self.world.crash(third)
+        self.until(lambda: int(third[1:]) not in self.isr(leader), 10_000)
+        self.world.start(third)
+        self.world.crash(leader)
+        self.until(lambda: self.leader() == name, 10_000)
+        self.world.start(leader)
+        self.until(self.whole, 20_000)
+
+    def isr(self, leader: str) -> tuple[int, ...]:
+        """The ISR as its leader knows it."""
+        replica = self.replica(leader)
+        return () if replica is None or replica.leading is None else replica.leading.isr
 
     def followers(self) -> list[str]:
         return [name for name in NODES if name != self.leader()]

@@ -33,14 +33,11 @@ def test_a_leader_that_is_killed_is_replaced_within_200_ms(seed: int) -> None:
     assert lost(cluster) == []
 
 
-@pytest.mark.parametrize("seed", [2, 3, 4, 7])
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
 def test_a_leader_that_is_the_active_controller_too_is_replaced_within_half_a_second(seed: int) -> None:
     cluster = Cluster(seed).begin()
-    other = cluster.leader()
-    cluster.world.crash(other)  # leadership goes to the node of the controller, with these seeds
+    cluster.lead_from(cluster.active())
     cluster.produced()
-    cluster.world.start(other)
-    cluster.until(cluster.whole, 10_000)
     assert cluster.leader() == cluster.active()
     cluster.world.crash(cluster.leader())
     assert cluster.produced() <= 500
@@ -131,6 +128,7 @@ def test_a_corrupted_batch_of_a_follower_is_found_quarantined_and_fetched_anew()
     cluster.run(1_500)  # a checkpoint lies above the records
     victim = cluster.followers()[0]
     cluster.world.crash(victim)
+    cluster.run(100)
     path = f"orders-0/{0:020d}.log"
     content = cluster.disk(victim).read(path, 0, cluster.disk(victim).size(path) or 0)
     position, header = list(iter_headers(content))[5]
@@ -138,22 +136,13 @@ def test_a_corrupted_batch_of_a_follower_is_found_quarantined_and_fetched_anew()
     cluster.world.start(victim)
     cluster.until(cluster.whole, 20_000)
     # Nothing reads the damaged batch while the victim follows. It must find out before it serves, as a leader.
-    others = [name for name in NODES if name != victim]
-    while (leader := cluster.leader()) != victim:
-        cluster.world.crash(leader)
-        cluster.until(lambda leader=leader: cluster.leader() != leader, 10_000)  # type: ignore[misc]
-        if len([name for name in NODES if cluster.world.hosts[name].node is not None]) < 2:
-            break
-    for name in others:
-        if cluster.world.hosts[name].node is None:
-            cluster.world.start(name)
-    cluster.until(cluster.whole, 20_000)
+    cluster.lead_from(victim)
     assert cluster.leader() == victim
     assert lost(cluster) == []
     assert len(cluster.told(LogDamaged)) == 1
     cluster.until(lambda: bool(cluster.told(LogQuarantined)), 20_000)
     cluster.until(cluster.whole, 20_000)
-    assert cluster.leader() in others
+    assert cluster.leader() != victim
     assert lost(cluster) == []
     cluster.run(500)
     assert len(cluster.logs()) == 1
@@ -166,6 +155,7 @@ def test_a_header_that_changed_is_found_at_the_start_and_the_log_fetched_anew() 
     cluster.run(1_500)
     victim = cluster.followers()[0]
     cluster.world.crash(victim)
+    cluster.run(100)
     cluster.disk(victim).corrupt(f"orders-0/{0:020d}.log", 16, 0)
     cluster.world.start(victim)
     cluster.until(cluster.whole, 20_000)
