@@ -75,15 +75,18 @@ def load(lines: bytes) -> list[Op]:
     return [decoder.decode(line) for line in lines.splitlines() if line.strip()]
 
 
-def analyse(ops: Sequence[Op]) -> Verdict:
-    """Judge a history; operations may come in any order, but each process's own in the order of its calls."""
+def analyse(ops: Sequence[Op], lease_us: int = 0) -> Verdict:
+    """Judge a history; operations may come in any order, but each process's own in the order of its calls.
+
+    A leader that was replaced and cannot know it yet may tell an end that is `lease_us` old, and not older.
+    """
     by_key: dict[str, list[Op]] = defaultdict(list)
     for op in ops:
         by_key[op.key].append(op)
     anomalies: list[Anomaly] = []
     counts: Counter[str] = Counter()
     for key in sorted(by_key):
-        history = _Partition(key, by_key[key])
+        history = _Partition(key, by_key[key], lease_us)
         anomalies += history.judge()
         counts.update(history.counts)
     return Verdict(anomalies, dict(counts))
@@ -92,8 +95,9 @@ def analyse(ops: Sequence[Op]) -> Verdict:
 class _Partition:
     """The history of one key."""
 
-    def __init__(self, key: str, ops: list[Op]) -> None:
+    def __init__(self, key: str, ops: list[Op], lease_us: int) -> None:
         self.key = key
+        self.lease_us = lease_us
         self.sends = [op for op in ops if op.kind == "send"]
         self.reads = [op for op in ops if op.kind in ("poll", "assign", "crash")]
         self.ends = [op for op in ops if op.kind == "latest" and op.outcome == "ok"]
@@ -201,7 +205,8 @@ class _Partition:
         moments: list[tuple[int, int, int]] = []  # time, 0 call or 1 outcome, number: calls first, so ties are free
         things = [op for op in self.sends if op.outcome == "ok" and op.safe and op.offset >= 0] + self.ends
         for number, op in enumerate(things):
-            moments += [(op.called, 0, number), (op.done, 1, number)]
+            called = op.called - (self.lease_us if op.kind == "latest" else 0)
+            moments += [(called, 0, number), (op.done, 1, number)]
         highest = -1
         before: dict[int, int] = {}
         for _, outcome, number in sorted(moments):

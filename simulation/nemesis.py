@@ -27,6 +27,7 @@ from .swarm import Swarm
 WATCH_US = 200_000
 SELDOM_US = 2_500_000
 """However seldom a seed's faults are, there is one for each of these spans."""
+LONGEST_FLUSH_US = 8_000_000
 YEAR_MS = 365 * 24 * 3600 * 1000
 
 
@@ -73,7 +74,7 @@ class Nemesis:
         self._kinds = [kind for kind in sorted(swarm.weights) if hasattr(self, f"_{kind}")]
         self._weights = [swarm.weights[kind] for kind in self._kinds]
         flush, gone, held = world.random("disk/flush"), world.random("gone"), world.random("held")
-        world.flush_time = lambda host: self._flush_time(flush)
+        world.flush_time = lambda host: min(self._flush_time(flush), LONGEST_FLUSH_US // host.slowness)
         world.gone_time = lambda watcher, name: self._gone_time(gone)
         world.holds_for_next_life = lambda source, target: held.random() < swarm.times.held_for_next_life
 

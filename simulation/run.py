@@ -19,6 +19,7 @@ import msgspec
 
 from .history import Op, analyse
 from .invariants.clients import ClientsChecker
+from .invariants.contact import ContactChecker
 from .invariants.copies import CopiesChecker
 from .invariants.leaders import LeadersChecker
 from .invariants.metadata import MetadataChecker
@@ -36,6 +37,10 @@ LEAST_WORK = 50
 
 FAULT_EVERY_S = 3.0
 """Simulated seconds in which there is at least one fault, on average: a calm run proves little."""
+
+
+STALE_US = 4_000_000
+"""How old the answer of a replaced leader may be: a lease, and while a replaced controller may go on renewing it."""
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -101,7 +106,8 @@ class Simulation:
         self.copies = CopiesChecker(self.metadata)
         self.leaders = LeadersChecker(self.metadata, self.copies)
         self.judge = ClientsChecker(self.metadata, self.copies, fsync=swarm.shape.durability == "fsync")
-        self.oracle = Oracle([self.quorum, self.metadata, self.copies, self.leaders, self.judge])
+        checkers = [self.quorum, ContactChecker(), self.metadata, self.copies, self.leaders, self.judge]
+        self.oracle = Oracle(checkers)
         self.world.observers.append(self.oracle)
         self.machines = Machines(self.world, swarm.shape)
         self.workload = Workload(self.world, swarm.shape, self.machines.brokers)
@@ -128,11 +134,16 @@ class Simulation:
         if self.options.faults:
             self.nemesis.begin()
         self.world.run_until(int(seconds * 1e6))
-        self.nemesis.heal()
         wrong = []
         faults = self.nemesis.faults.total()
         if self.options.faults and faults * FAULT_EVERY_S < seconds - FAULT_EVERY_S:
             wrong.append(f"too few faults: {faults} in {seconds:g} s")
+        return wrong + self.settle()
+
+    def settle(self) -> list[str]:
+        """Heal everything, wait until all is well again, read and judge. Returns what went wrong."""
+        self.nemesis.heal()
+        wrong = []
         goal = self.judge.acknowledged + LEAST_WORK
         if not self._until(lambda: self.judge.acknowledged >= goal):
             wrong.append(self._late("L5: writes are not acknowledged"))
@@ -172,14 +183,13 @@ class Simulation:
         shape = self.swarm.shape
         if shape.durability == "fsync" or name not in self.machines.brokers:
             return True
-        if shape.min_insync < 2:
-            return False
-        if self._unproven is None or self._unproven[0] == name:
-            return True
-        unproven, epoch = self._unproven
-        broker = self.metadata.brokers.get(int(unproven[1:]))
-        if broker is None or broker.epoch == epoch:
-            return False
+        if shape.min_insync < 2 or len(self.metadata.partitions) < shape.topics * shape.partitions:
+            return False  # a topic that is made while somebody is away may have nobody else
+        if self._unproven is not None:
+            unproven, epoch = self._unproven
+            broker = self.metadata.brokers.get(int(unproven[1:]))
+            if broker is None or broker.epoch == epoch:
+                return name == unproven
         return all(set(state.isr) == set(state.replicas) for state in self.metadata.partitions.values())
 
     def _converged(self) -> bool:
@@ -233,7 +243,7 @@ def run(simulation: Simulation, body: Callable[[], list[str]]) -> list[str]:
 def report(simulation: Simulation, wrong: list[str], wall_s: float, cpu_s: float) -> Report:
     """What a run came to, its history judged."""
     simulation.workload.give_up()
-    verdict = analyse(simulation.workload.history)
+    verdict = analyse(simulation.workload.history, STALE_US)
     violations = wrong + [f"{anomaly.kind}: {anomaly.sentence}" for anomaly in verdict.anomalies]
     acknowledged = verdict.counts.get("acknowledged", 0)
     if acknowledged < LEAST_WORK and not violations:

@@ -106,6 +106,13 @@ class ProgressView(Protocol):
     broker_epoch: int
 
 
+class ProposalView(Protocol):
+    """`actors.messages.IsrChange`."""
+
+    @property
+    def isr(self) -> list[tuple[int, int]]: ...
+
+
 class LeadingView(Protocol):
     """`actors.replica.PartitionLeading`."""
 
@@ -118,6 +125,8 @@ class LeadingView(Protocol):
 
     @property
     def maximal_isr(self) -> tuple[int, ...]: ...
+    @property
+    def proposal(self) -> ProposalView | None: ...
 
 
 class ReplicaView(Protocol):

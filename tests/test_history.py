@@ -168,6 +168,13 @@ def test_a_consumer_that_begins_anew_may_go_back() -> None:
     assert kinds([*ops, Op("r", "assign", "t-0", 4, 5)]) == set()
 
 
+def test_an_end_may_be_as_old_as_a_lease_and_not_older() -> None:
+    ops = [Op("w", "send", "t-0", 0, 10, value="a", offset=0), Op("r", "latest", "t-0", 15, 16, offset=0)]
+    ops.append(Op("x", "poll", "t-0", 20, 21, read=[(0, "a")]))
+    assert {anomaly.kind for anomaly in analyse(ops, 4).anomalies} == {"stale-latest"}
+    assert analyse(ops, 6).anomalies == []
+
+
 def test_a_history_survives_its_json_lines() -> None:
     ops = clean(5)
     assert load(dump(ops)) == ops

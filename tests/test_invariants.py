@@ -20,6 +20,7 @@ from barnabas.actors.messages import (
     Envelope,
     FetchLeadership,
     FoundOffset,
+    IsrChange,
     MetadataUpdate,
     OffsetsFound,
     Partition,
@@ -30,6 +31,7 @@ from barnabas.actors.messages import (
 )
 from barnabas.cluster.world import Host
 from barnabas.simulation.invariants.clients import _Request
+from barnabas.simulation.invariants.contact import ContactChecker
 from barnabas.simulation.mirror import Line
 from barnabas.simulation.oracle import Violation
 from barnabas.simulation.run import Options, Simulation
@@ -178,6 +180,15 @@ def r11(calm: Calm) -> None:
     calm.look(calm.active)
 
 
+def r13(calm: Calm) -> None:
+    raft: Any = raft_of(calm.active)
+    term = (calm.active.name, calm.active.life, raft.epoch)
+    calm.world.now += 5_000_000
+    checker = next(c for c in calm.sim.oracle.checkers if isinstance(c, ContactChecker))
+    assert term in checker._since
+    calm.look(calm.active)
+
+
 def r15(calm: Calm) -> None:
     number, broker = next(iter(calm.sim.metadata.brokers.items()))
     calm.sim.metadata.brokers[number] = replace(cast(Any, broker), epoch=10**6)
@@ -313,6 +324,13 @@ def p15(calm: Calm) -> None:
     calm.run()
 
 
+def p15_no_entry(calm: Calm) -> None:
+    replica = calm.replica(calm.leader)
+    calm.copy(calm.leader).leading = None
+    replica.role.epoch += 1
+    calm.look(calm.leader)
+
+
 def p16(calm: Calm) -> None:
     calm.sim.leaders.writers[calm.partition, calm.state.leader_epoch] = ("b9", 1)
     calm.run()
@@ -329,6 +347,13 @@ def p18(calm: Calm) -> None:
     calm.sim.leaders.fetched.clear()
     before = replace(calm.state, isr=(calm.state.leader,))
     calm.sim.leaders._joined(before, calm.state)
+
+
+def p18_proposed(calm: Calm) -> None:
+    leading = calm.replica(calm.leader).role
+    leading.isr = (calm.state.leader,)
+    leading.proposal = IsrChange(calm.partition, leading.epoch, 0, [(calm.state.leader, 1), (9, 9)])
+    calm.look(calm.leader)
 
 
 def p19_shape(calm: Calm) -> None:
@@ -373,6 +398,7 @@ FORGERIES: dict[str, list[Callable[[Calm], None]]] = {
     "R8": [r8],
     "R10": [r10],
     "R11": [r11],
+    "R13": [r13],
     "R15": [r15],
     "DURABLE": [durable],
     "P1": [p1],
@@ -389,10 +415,10 @@ FORGERIES: dict[str, list[Callable[[Calm], None]]] = {
     "P12": [p12],
     "P13": [p13],
     "P14": [p14_epoch, p14_end],
-    "P15": [p15],
+    "P15": [p15, p15_no_entry],
     "P16": [p16],
     "P17": [p17],
-    "P18": [p18],
+    "P18": [p18, p18_proposed],
     "P19": [p19_shape, p19_step],
     "P20": [p20_records, p20_hw],
     "P21": [p21],
@@ -417,4 +443,5 @@ def test_a_calm_cluster_breaks_no_promise_and_tests_most() -> None:
     calm.say(calm.leader, "b1", FetchLeadership(1, None))
     held = set(calm.sim.oracle.premises)
     assert {"R1", "R2", "R3", "R4", "R5", "R7", "R10", "R11"} <= held
+    assert {"P1", "P9", "P10"} <= held
     assert {"P2", "P3", "P4", "P5", "P6", "P8", "P11", "P12", "P14", "P15", "P16", "P17", "P20", "P21", "P22"} <= held

@@ -138,6 +138,9 @@ class CopiesChecker(Checker):
             self._grown(copy, replica, history)
         if changed.cut is not None or copy.fresh or copy.added:
             self._epochs(copy, log, whole=changed.cut is not None or copy.fresh)
+        if leading is not None and leading is not copy.leading and log.epochs.latest != leading.epoch:
+            what = f"{_at(copy)} leads epoch {leading.epoch}"
+            self.violated("P15", f"{what}, but the newest in its cache is {log.epochs.latest}")
         if copy.mirror.end != log.end:
             self.violated("P14", f"{_at(copy)} says that it ends at {log.end}, its batches end at {copy.mirror.end}")
         self.premise("P9")

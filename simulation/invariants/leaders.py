@@ -11,7 +11,7 @@ from __future__ import annotations
 from ...actors.messages import Envelope, Fetch, Partition
 from ...cluster.world import Host, World
 from ..oracle import Checker
-from ..views import LeadingView, PartitionStateView, replicas_of
+from ..views import LeadingView, PartitionStateView, ProposalView, images_of, replicas_of
 from .copies import CopiesChecker, Copy
 from .metadata import MetadataChecker
 
@@ -26,7 +26,7 @@ class LeadersChecker(Checker):
         self.starts: dict[tuple[Partition, int], int] = {}  # epoch -> offset where its leader began
         self.fetched: dict[tuple[Partition, int, int], int] = {}  # partition, epoch, follower -> offset asked for
         self._adopted: dict[tuple[str, Partition], LeadingView] = {}
-        self._checked_hw: dict[Partition, int] = {}
+        self._proposed: dict[tuple[str, Partition], ProposalView] = {}
 
     def delivered(self, world: World, target: str, envelope: Envelope) -> None:
         body = envelope.body
@@ -75,6 +75,10 @@ class LeadersChecker(Checker):
             self._superset(copy, leading, state)
         if copy.moved[1] > copy.moved[0] and not copy.fresh:
             self._fenced(copy, leading)
+        proposal = leading.proposal
+        if proposal is not None and self._proposed.get((host.name, partition)) is not proposal:
+            self._proposed[host.name, partition] = proposal
+            self._may_join(host, copy, leading, proposal)
 
     def _complete(self, copy: Copy, leading: LeadingView) -> None:
         end, chain = self.copies.history(copy.partition).newest()
@@ -110,6 +114,20 @@ class LeadersChecker(Checker):
                     f"{copy.host} moved the high watermark of {_name(copy)} to {copy.moved[1]} in epoch"
                     f" {leading.epoch}, but {member} asked only for {asked} in it",
                 )
+
+    def _may_join(self, host: Host, copy: Copy, leading: LeadingView, proposal: ProposalView) -> None:
+        """Whom a leader proposes may join as far as it knows itself; the controller is there to know better."""
+        image = next((image for actor, image in images_of(host) if actor == "broker"), None)
+        if image is None:
+            return
+        for number, epoch in proposal.isr:
+            if number in leading.isr:
+                continue
+            self.premise("P18")
+            broker = image.brokers.get(number)
+            if broker is None or broker.fenced or broker.stopping or broker.epoch != epoch:
+                what = f"{host.name} proposes {number} of broker epoch {epoch} for {_name(copy)}"
+                self.violated("P18", f"{what}, which it knows to be {broker}")
 
     # --- Candidates ---
 
