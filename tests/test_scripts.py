@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from scripts import SCRIPTS, BadScript, play
 
+from barnabas.actors import bugs
+
 FILES = sorted(SCRIPTS.glob("*.txt"))
 
 
@@ -24,6 +26,36 @@ def test_script(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_script_opens_with_what_it_shows(path: Path) -> None:
     assert path.read_text().startswith("# ")
+
+
+@pytest.mark.parametrize(
+    ("bug", "script"),
+    [
+        ("ack-before-replication", "hw_waits_for_slowest"),
+        ("answers-of-other-epochs", "answer_of_an_old_epoch"),
+        ("divergence-is-progress", "divergence_is_no_progress"),
+        ("fetch-without-epoch", "fetch_of_an_old_epoch"),
+        ("forget-sequences", "duplicate_produce"),
+        ("hw-before-truncation", "truncates_to_epoch_end"),
+        ("hw-below-min-insync", "no_hw_below_min_insync"),
+        ("hw-ignores-proposal", "proposal_in_flight"),
+        ("ignore-divergence", "fast_elections"),
+        ("join-below-epoch-start", "joins_past_epoch_start"),
+        ("keep-cache-at-end", "empty_epoch_is_pruned"),
+        ("no-lease", "paused_leader"),
+        ("read-uncommitted", "no_hw_below_min_insync"),
+    ],
+)
+def test_a_historic_bug_that_is_put_back_changes_the_script_about_it(
+    bug: str, script: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bugs, "ENABLED", {bug})
+    text = (SCRIPTS / f"{script}.txt").read_text()
+    try:
+        played = play(text)
+    except (AssertionError, BadScript):
+        return  # it went another way than was written down
+    assert played != text
 
 
 def test_a_script_says_the_same_each_time() -> None:
