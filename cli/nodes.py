@@ -1,13 +1,15 @@
 """`kill`, `restart` and `node`: one node of a cluster."""
 
 import argparse
+import os
 import signal
 from typing import TYPE_CHECKING
 
-from .arguments import Commands, add_data, data_of, positive
+from .arguments import Commands, WrongUsage, add_data, data_of, positive
 
 if TYPE_CHECKING:
     from ..cluster.formatting import Formatted
+    from ..cluster.launcher import Report
     from ..cluster.processes import NodeProcess
     from ..cluster.settings import NodeConfig
 
@@ -16,6 +18,12 @@ KILL_EXAMPLES = """examples:
   barnabas kill 2 --signal STOP    pause it; --signal CONT lets it go on
   barnabas kill 2 --signal TERM    it hands over what it leads, and ends
   barnabas restart 2               start it again"""
+
+NODE_EXAMPLES = """examples:
+  barnabas node cluster.toml --id 1 --format --cluster-id new    once, on the first machine: prints the id
+  barnabas node cluster.toml --id 2 --format --cluster-id ID     once, on each of the others
+  barnabas node cluster.toml --id 2                              each time
+configs/examples has a unit for systemd and a Containerfile."""
 
 
 def register(commands: Commands) -> None:
@@ -34,6 +42,21 @@ def register(commands: Commands) -> None:
     restart.add_argument("node", type=positive, metavar="NODE", help="its id")
     add_data(restart)
     restart.set_defaults(run=run_restart)
+
+    node = commands.add_parser(
+        "node",
+        help="run one node in the foreground (systemd, containers, other machines)",
+        description="Run one node in the foreground. Its data directory must have been formatted, by `barnabas up` or, "
+        "once, with --format, which ends when it is done.",
+        epilog=NODE_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    node.add_argument("config", metavar="CONFIG", help="the cluster file, the same on every machine")
+    node.add_argument("--id", type=positive, required=True, metavar="N", help="which of its nodes")
+    node.add_argument("--data", metavar="DIR", help="where data is kept (default: what the file says)")
+    node.add_argument("--format", action="store_true", help="make the node's data directory, and end")
+    node.add_argument("--cluster-id", metavar="ID", help="with --format: the same for all nodes; `new` makes one up")
+    node.set_defaults(run=run_node)
 
 
 def named_signal(text: str) -> signal.Signals:
@@ -85,6 +108,47 @@ def run_restart(arguments: argparse.Namespace) -> int:
         await_process(formatted, launcher, node.id, pid)
     print(f"node {node.id} runs as process {pid} at {node.address.removeprefix('tcp://')}")
     return 0
+
+
+def run_node(arguments: argparse.Namespace) -> int:
+    from ..cluster.config import load
+    from ..cluster.formatting import new_id
+    from ..cluster.one_node import format_node, formatted_node
+
+    if arguments.format != (arguments.cluster_id is not None):
+        raise WrongUsage("--format and --cluster-id ID belong together")
+    config = load(arguments.config)
+    if arguments.data is not None:
+        config = config.with_data(arguments.data)
+    node_id: int = arguments.id
+    if arguments.format:
+        cluster_id: str = arguments.cluster_id
+        formatted = format_node(config, node_id, new_id() if cluster_id == "new" else cluster_id)
+        place = formatted.config.data_of(formatted.config.node(node_id))
+        print(f"node {node_id} of cluster {formatted.cluster_id} has its data in {place}")
+        return 0
+    from ..cluster import node_process
+    from ..cluster.processes import forget_myself, record
+
+    formatted = formatted_node(config, node_id)
+    record(formatted.directory, node_id, os.getpid())
+    try:
+        return node_process.run_node(formatted, node_id, _Foreground(node_id), foreground=True)
+    finally:
+        forget_myself(formatted.directory, node_id)
+
+
+class _Foreground:
+    """Says on standard output when the node listens and serves; what fails, the node says itself."""
+
+    def __init__(self, node: int) -> None:
+        self._node = node
+
+    def tell(self, report: "Report") -> None:
+        if report.kind == "listening":
+            print(f"node {self._node} listens; Ctrl-C stops it", flush=True)
+        elif report.kind == "unfenced":
+            print(f"node {report.node} serves", flush=True)
 
 
 def _one(arguments: argparse.Namespace) -> "tuple[Formatted, NodeConfig, NodeProcess | None]":

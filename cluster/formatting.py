@@ -45,6 +45,7 @@ class Formatted(msgspec.Struct, frozen=True):
     config: ClusterConfig  # every port chosen, the data directory absolute
     directories: dict[int, str]  # node id -> directory id
     level: int = LEVEL
+    here: tuple[int, ...] | None = None  # the nodes that were formatted one by one, see `one_node`; None: all, by `up`
 
     @property
     def directory(self) -> Path:
@@ -83,21 +84,27 @@ def format_cluster(config: ClusterConfig) -> Formatted:
     directory = Path(config.cluster.data).absolute()
     config = config.with_data(str(directory))
     stored = read_formatted(directory)
-    found = {node.id: _identity_in(node, config.data_of(node)) for node in config.nodes}
+    found = {node.id: identity_in(node, config.data_of(node)) for node in config.nodes}
     voters = tuple(sorted(node.id for node in config.controllers))
     cluster_id = _cluster_id(config, stored, found)
     for node in config.nodes:
-        _check(node, config.data_of(node), found[node.id], cluster_id, voters, stored)
+        check_directory(node, config.data_of(node), found[node.id], cluster_id, voters, stored)
     directories: dict[int, str] = {}
     for node in config.nodes:
         identity = found[node.id]
         if identity is None:
             identity = Identity(cluster_id, node.id, new_id(), voters)
-            _write_identity(config.data_of(node), identity)
+            make_identity(config.data_of(node), identity)
         directories[node.id] = identity.directory_id
-    formatted = Formatted(cluster_id, _with_ports(config, stored), directories)
-    _write(directory / RUNTIME_FILE, msgspec.json.format(msgspec.json.encode(formatted)) + b"\n")
+    formatted = Formatted(cluster_id, kept_ports(config, stored).with_ports(), directories)
+    write_formatted(formatted)
     return formatted
+
+
+def write_formatted(formatted: Formatted) -> None:
+    """Remember the cluster as it is started."""
+    data = msgspec.json.format(msgspec.json.encode(formatted)) + b"\n"
+    _write(formatted.directory / RUNTIME_FILE, data)
 
 
 def new_id() -> str:
@@ -108,15 +115,15 @@ def new_id() -> str:
             return text
 
 
-def _with_ports(config: ClusterConfig, stored: Formatted | None) -> ClusterConfig:
-    """Free ports where the file asks for any: the ones of the last start, or, at the first, whatever is free now."""
+def kept_ports(config: ClusterConfig, stored: Formatted | None) -> ClusterConfig:
+    """Where the file asks for any free port, the one of the last start."""
     if stored is not None:
         before = {node.id: node for node in stored.config.nodes}
         config = replace(
             config,
             nodes=tuple(_keep_ports(node, before[node.id]) if node.id in before else node for node in config.nodes),
         )
-    return config.with_ports()
+    return config
 
 
 def _keep_ports(node: NodeConfig, before: NodeConfig) -> NodeConfig:
@@ -150,7 +157,7 @@ def _cluster_id(config: ClusterConfig, stored: Formatted | None, found: dict[int
     return identity.cluster_id
 
 
-def _check(
+def check_directory(
     node: NodeConfig,
     directory: Path,
     found: Identity | None,
@@ -191,7 +198,7 @@ def _voters(stored: Formatted) -> tuple[int, ...]:
     return tuple(sorted(node.id for node in stored.config.controllers))
 
 
-def _identity_in(node: NodeConfig, directory: Path) -> Identity | None:
+def identity_in(node: NodeConfig, directory: Path) -> Identity | None:
     """Who wrote this directory; None if it is empty or does not exist."""
     try:
         names = set(os.listdir(directory)) if directory.exists() else set()
@@ -219,7 +226,7 @@ def _never_used(directory: Path) -> bool:
     return set(os.listdir(directory)) <= {*_OURS, IDENTITY}
 
 
-def _write_identity(directory: Path, identity: Identity) -> None:
+def make_identity(directory: Path, identity: Identity) -> None:
     """Durable on return."""
     try:
         disk = RealDisk(directory)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Protocol
 
 from ..actors.broker import Stop
 from ..actors.events import BrokerUnfencedEvent
@@ -25,22 +26,32 @@ from ..transport.process import Ended, Ending, Shell
 from .assembly import BROKER, assemble, seat
 from .event_file import EventFile
 from .formatting import LOG_FILE, Formatted
-from .launcher import Channel, Report
+from .launcher import Report
 
 RESERVE = 64 << 20
 """Bytes of each file system kept for metadata and offsets: user writes are refused below it."""
 
 
-def run_node(formatted: Formatted, node_id: int, channel: Channel) -> int:
-    """Be the node until it is told to stop; its exit code. Called once, in a process of its own."""
+class Telling(Protocol):
+    """What a `Channel` does here, or whoever runs a node in the foreground."""
+
+    def tell(self, report: Report) -> None: ...
+
+
+def run_node(formatted: Formatted, node_id: int, channel: Telling, *, foreground: bool = False) -> int:
+    """Be the node until it is told to stop; its exit code. Called once, in a process of its own.
+
+    In the foreground it speaks to standard error, and Ctrl-C stops it too.
+    """
     node = formatted.config.node(node_id)
     directory = formatted.config.data_of(node)
     directory.mkdir(parents=True, exist_ok=True)
-    _to_log(directory / LOG_FILE)
+    if not foreground:
+        _to_log(directory / LOG_FILE)
     gc.freeze()  # what was imported before the fork stays shared
     _say(f"node {node_id} starts as process {os.getpid()} at {node.address}")
     try:
-        ended = _live(formatted, node_id, directory, channel)
+        ended = _live(formatted, node_id, directory, channel, (signal.SIGTERM, *(signal.SIGINT,) * foreground))
     except TransportError as error:
         sentence = f"node {node_id} cannot start: {error}: stop what listens there, or give the node another address"
         return _failed(sentence, node_id, channel)
@@ -52,13 +63,15 @@ def run_node(formatted: Formatted, node_id: int, channel: Channel) -> int:
     return 0
 
 
-def _failed(sentence: str, node_id: int, channel: Channel) -> int:
+def _failed(sentence: str, node_id: int, channel: Telling) -> int:
     _say(sentence)
     channel.tell(Report("failed", node_id, sentence))
     return 1
 
 
-def _live(formatted: Formatted, node_id: int, directory: Path, channel: Channel) -> Ended:
+def _live(
+    formatted: Formatted, node_id: int, directory: Path, channel: Telling, endings: tuple[signal.Signals, ...]
+) -> Ended:
     disk = RealDisk(directory, reserve=RESERVE)
     disk.lock()
     with closing(EventFile(directory, node_id)) as events:
@@ -68,7 +81,7 @@ def _live(formatted: Formatted, node_id: int, directory: Path, channel: Channel)
             if isinstance(event, BrokerUnfencedEvent):
                 channel.tell(Report("unfenced", event.broker))
 
-        shell = node_shell(
+        shell: Shell = node_shell(
             formatted,
             node_id,
             assemble(formatted, node_id, disk),
@@ -76,7 +89,7 @@ def _live(formatted: Formatted, node_id: int, directory: Path, channel: Channel)
             on_start=lambda shell: channel.tell(Report("listening", node_id)),
             on_slow=lambda what, seconds: _say(f"slow: {what} took {seconds * 1000:.0f} ms"),
             log=_say,
-            signals={signal.SIGTERM: lambda: finish(shell, node_id, formatted)},
+            signals=dict.fromkeys(endings, lambda: finish(shell, node_id, formatted)),
         )
         return shell.run()
 

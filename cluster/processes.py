@@ -109,6 +109,11 @@ def forget(directory: Path) -> None:
         directory.joinpath(RUN, STOPPING).unlink(missing_ok=True)
 
 
+def forget_myself(directory: Path, node: int) -> None:
+    """Remove the record of a node that is this process, which ends."""
+    _path(directory, node).unlink(missing_ok=True)
+
+
 def say_stopping(directory: Path) -> None:
     """From here on nobody starts a node again, until the supervisor has ended."""
     path = directory / RUN / STOPPING
