@@ -6,15 +6,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Self
 
 from .asyncio_bridge import Bridge, OnLoop
 from .errors import OperationTimeout
-from .outcomes import FailedRecord, OnError, RecordMetadata, SendFuture
+from .outcomes import FailedRecord, OnError, Outcomes, RecordMetadata, SendFuture
 from .producer_core import Headers, ProducerCore
+
+RUN = 256  # records that one task may hand over without a pause
+
+
+class _Awaited(SendFuture):
+    """The outcome of one `send`, and the future that tells it on the loop."""
+
+    __slots__ = ("outcome",)
+
+    def __init__(self, outcomes: Outcomes, timestamp: int, size: int, outcome: asyncio.Future[RecordMetadata]) -> None:
+        super().__init__(outcomes, timestamp, size)
+        self.outcome = outcome
 
 
 class AsyncProducer(ProducerCore, OnLoop):
@@ -24,7 +36,9 @@ class AsyncProducer(ProducerCore, OnLoop):
     also between tasks.
     """
 
-    _turn: asyncio.Lock | None = None  # None: not used yet
+    _queue: asyncio.Lock | None = None  # of those who wait for room; None: nobody ever did
+    _queued = 0
+    _since = 0  # records handed over since other tasks had their turn
 
     async def send(
         self,
@@ -46,14 +60,14 @@ class AsyncProducer(ProducerCore, OnLoop):
         """
         record, size = self._record(value, key, headers, timestamp, partition)
         bridge = self._bridge
-        if self._turn is None:
-            self._turn = asyncio.Lock()
-        async with self._turn:  # whoever waits for room keeps its place
-            if not self._reserve(size):
-                await self._await_room(size)
-            sent = self._hand_over(topic, partition, record, size)
+        if self._queued or not self._reserve(size):
+            await self._await_room(size)
         outcome: asyncio.Future[RecordMetadata] = bridge.loop.create_future()
-        sent.add_done_callback(lambda done: bridge.post(partial(self._settle, bridge, outcome, done)))
+        self._hand_over(topic, partition, [record], [_Awaited(self._outcomes, record[3], size, outcome)])
+        self._since += 1
+        if self._since >= RUN:
+            self._since = 0
+            await asyncio.sleep(0)  # other tasks have their turn, however much room there is
         return outcome
 
     async def send_and_wait(
@@ -101,25 +115,42 @@ class AsyncProducer(ProducerCore, OnLoop):
     # --- Within ---
 
     async def _await_room(self, size: int) -> None:
+        """Room, in the order of the calls."""
+
         def room() -> bool:
             self._guard.check()
             return self._reserve(size)
 
-        if not await self._bridge.until(room, self._max_block):
-            raise self._no_room()
+        if self._queue is None:
+            self._queue = asyncio.Lock()
+        bridge = self._bridge
+        end = bridge.loop.time() + self._max_block
+        self._queued += 1
+        try:
+            async with self._queue:
+                if not await bridge.until(room, max(0.0, end - bridge.loop.time())):
+                    raise self._no_room()
+        finally:
+            self._queued -= 1
 
-    def _settle(self, bridge: Bridge, outcome: asyncio.Future[RecordMetadata], sent: SendFuture) -> None:
-        """On the loop: the outcome is known."""
+    def _bridged(self, bridge: Bridge) -> None:
+        self._outcomes.listener = lambda tokens: bridge.post(partial(self._settle, bridge, tokens))
+
+    def _settle(self, bridge: Bridge, tokens: Sequence[object]) -> None:
+        """On the loop: these outcomes are known."""
         bridge.look()  # there is more room
-        if outcome.done():
-            return  # cancelled
-        error = sent.exception()
-        if error is None:
-            outcome.set_result(sent.result())
-            return
-        outcome.set_exception(error)
-        if self._keep:
-            outcome.exception()  # the interceptor has it: it needs no future that is asked
+        for sent in tokens:
+            assert isinstance(sent, _Awaited)
+            outcome = sent.outcome
+            if outcome.done():
+                continue  # cancelled
+            error = sent.exception()
+            if error is None:
+                outcome.set_result(sent.result())
+                continue
+            outcome.set_exception(error)
+            if self._keep:
+                outcome.exception()  # the interceptor has it: it needs no future that is asked
 
     def _intercepted_by(self, on_error: OnError) -> OnError:
         def intercepted(failed: FailedRecord) -> None:

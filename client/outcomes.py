@@ -107,6 +107,7 @@ class Outcomes:
         self.changed = threading.Condition()
         self.pending_bytes = 0
         self.end = Reply()
+        self.listener: Callable[[Sequence[object]], None] | None = None  # told of futures that are done, by the batch
         self._on_error = on_error
 
     def acknowledged(
@@ -158,3 +159,5 @@ class Outcomes:
                     calls += [partial(call, token) for call in token._then]
         if calls:
             call_back(calls)
+        if self.listener is not None:
+            self.listener(tokens)

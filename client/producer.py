@@ -39,11 +39,22 @@ class Producer(ProducerCore):
         record, size = self._record(value, key, headers, timestamp, partition)
         if not self._reserve(size):
             self._wait_for_room(size)
-        return self._hand_over(topic, partition, record, size)
+        future = SendFuture(self._outcomes, record[3], size)
+        self._hand_over(topic, partition, [record], [future])
+        return future
 
     def send_many(self, topic: str, pairs: Iterable[tuple[bytes | str | None, bytes | str | None]]) -> list[SendFuture]:
         """Hand over many (key, value); one future each. Blocks and raises as `send` does."""
-        return [self.send(topic, value, key) for key, value in pairs]
+        futures: list[SendFuture] = []
+        rest = iter(pairs)
+        while True:
+            records, handed, size = self._record_many(rest)
+            if not records:
+                return futures
+            if not self._reserve(size):
+                self._wait_for_room(size)
+            self._hand_over(topic, None, records, handed)
+            futures += handed
 
     def flush(self, timeout: float | None = None) -> None:
         """Wait until all that was sent before has an outcome. Failures are told by the futures, not here.
