@@ -3,11 +3,15 @@
 import json
 import os
 import re
+import signal
 from argparse import ArgumentTypeError
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import msgspec
 import pytest
+from real_clusters import Home, home
 
 from barnabas.actors.events import BrokerFencedEvent
 from barnabas.actors.kernel import address
@@ -19,6 +23,12 @@ from barnabas.cluster.event_file import EventFile, Happened, Tails, iso
 from barnabas.cluster.formatting import format_cluster
 
 CONTROLLER = address("tcp://127.0.0.1:9092", "controller")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Home]:
+    with home(tmp_path) as made:
+        yield made
 
 
 def fenced(broker: int) -> BrokerFencedEvent:
@@ -125,6 +135,35 @@ def test_a_time_is_a_span_or_a_date() -> None:
     assert since("10m") - since("2h") == pytest.approx(110 * 60_000, abs=5_000)
     with pytest.raises(ArgumentTypeError, match="'soon' is no time, expected 30s, 10m, 2h or 1d, or a date and time"):
         since("soon")
+
+
+def test_events_are_followed_as_they_happen(place: Home) -> None:
+    assert place.barnabas("up", "--detach", "--data", "data").code == 0
+    try:
+        with place.begin(["-m", "barnabas", "events", "--follow", "--json", "--data", "data"]) as follow:
+            assert follow.stdout is not None
+            told = (msgspec.json.decode(line, type=Happened) for line in iter(follow.stdout.readline, ""))
+            served = {event.fields["broker"] for event in islice(unfenced(told), 3)}
+            assert served == {1, 2, 3}
+            assert place.barnabas("kill", 2, "--data", "data").code == 0
+            fenced_now = next(event for event in told if event.event == "BrokerFencedEvent")
+            assert fenced_now.sentence == "b2 was fenced"
+            assert place.barnabas("restart", 2, "--data", "data").code == 0
+            assert next(unfenced(told)).fields["broker"] == 2
+            follow.send_signal(signal.SIGINT)
+            _, err = follow.communicate(timeout=20)
+        assert (err, follow.returncode) == ("", 130)
+        assert place.barnabas("topic", "create", "orders", "--partitions", 3, "--data", "data").code == 0
+        shown = place.barnabas("events", "--json", "--data", "data").out.splitlines()
+        moments = [msgspec.json.decode(line, type=Happened) for line in shown]
+        assert moments == sorted(moments, key=lambda event: event.ms)
+        assert {event.node for event in moments} == {1, 2, 3}  # each leads a partition
+    finally:
+        place.barnabas("down", "--data", "data")
+
+
+def unfenced(told: Iterable[Happened]) -> Iterator[Happened]:
+    return (event for event in told if event.event == "BrokerUnfencedEvent")
 
 
 def test_the_page_of_events_is_up_to_date() -> None:

@@ -277,6 +277,23 @@ def test_a_killed_leader_comes_back_with_its_data_and_everything_is_read(place: 
     assert (out, err, program.returncode) == ("[b'before', b'meanwhile', b'after']\n", "", 0)
 
 
+def test_starting_and_stopping_leaves_nothing_behind(place: Home) -> None:
+    code = """
+    import os, socket, threading
+    from barnabas import Cluster
+
+    before = len(os.listdir("/dev/fd"))
+    for _ in range(4):
+        with Cluster(brokers=3) as cluster:
+            addresses = cluster.bootstrap.split(",")
+    refused = [socket.socket().connect_ex((host, int(port))) for host, port in (a.split(":") for a in addresses)]
+    print(all(refused), threading.active_count(), len(os.listdir("/dev/fd")) - before)
+    """
+    with place.python(textwrap.dedent(code)) as program:
+        out, err = program.communicate(timeout=90)
+    assert (out, err, program.returncode) == ("True 1 0\n", "", 0)  # a `Home` sees to processes and files
+
+
 def test_all_nodes_killed_under_load_lose_nothing(place: Home) -> None:
     code = """
     import threading
