@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from ..storage.records import NO_COMPRESSION, Record, encode_batch
+from ..storage.records import NO_COMPRESSION, RawRecord, encode_batch
 from .client_commands import Failure
 from .kernel import Millis
 from .messages import Partition
@@ -20,7 +20,7 @@ MAX_RECORDS = 8_192  # so that encoding one batch stays far below 20 ms
 NOW = Millis(-1)  # due since ever
 
 
-def size_of(record: Record) -> int:
+def size_of(record: RawRecord) -> int:
     """An upper bound of the bytes that a record takes in a batch."""
     key, value, headers = record[0], record[1], record[2]
     size = RECORD_OVERHEAD + (len(key) if key else 0) + (len(value) if value else 0)
@@ -61,7 +61,7 @@ class Batch:
         self.due = due
         self.deadline = deadline
         self.timestamp = timestamp  # of the records that bring none
-        self.records: list[Record] = []
+        self.records: list[RawRecord] = []
         self.tokens: list[object] = []
         self.size = BATCH_OVERHEAD
         # While it flies:
@@ -78,10 +78,8 @@ class Batch:
         self.refusals = 0  # so many attempts were answered so, and certainly wrote nothing
         self.refusal: Failure | None = None  # the cluster refused it: to be told once it is the head
 
-    def add(self, record: Record, token: object, size: int) -> None:
+    def add(self, record: RawRecord, token: object, size: int) -> None:
         """One more record."""
-        if record[3] < 0:
-            record = Record(record[0], record[1], record[2], self.timestamp)
         self.records.append(record)
         self.tokens.append(token)
         self.size += size
@@ -93,6 +91,7 @@ class Batch:
         """
         self.encoded = encode_batch(
             self.records,
+            timestamp=self.timestamp,
             producer_id=producer_id,
             producer_epoch=producer_epoch,
             base_sequence=self.base_sequence if producer_id >= 0 else -1,

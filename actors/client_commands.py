@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import NamedTuple, Protocol
 
-from ..storage.records import Record
+from ..storage.records import RawRecord
 from .errors import ErrorCode
 from .kernel import Message
 
@@ -51,7 +51,7 @@ class SendRecords(Command, frozen=True):
     """
 
     topic: str
-    records: Sequence[Record]
+    records: Sequence[RawRecord]
     tokens: Sequence[object]
     partition: int = -1
 

@@ -13,20 +13,16 @@ from typing import Self
 
 from .asyncio_bridge import Bridge, OnLoop
 from .errors import OperationTimeout
-from .outcomes import FailedRecord, OnError, Outcomes, RecordMetadata, SendFuture
+from .outcomes import FailedRecord, OnError, RecordMetadata, SendFuture
 from .producer_core import Headers, ProducerCore
 
 RUN = 256  # records that one task may hand over without a pause
 
 
-class _Awaited(SendFuture):
+class _Awaited(SendFuture, gc=False, eq=False, kw_only=True):
     """The outcome of one `send`, and the future that tells it on the loop."""
 
-    __slots__ = ("outcome",)
-
-    def __init__(self, outcomes: Outcomes, timestamp: int, size: int, outcome: asyncio.Future[RecordMetadata]) -> None:
-        super().__init__(outcomes, timestamp, size)
-        self.outcome = outcome
+    outcome: asyncio.Future[RecordMetadata]
 
 
 class AsyncProducer(ProducerCore, OnLoop):
@@ -63,7 +59,7 @@ class AsyncProducer(ProducerCore, OnLoop):
         if self._queued or not self._reserve(size):
             await self._await_room(size)
         outcome: asyncio.Future[RecordMetadata] = bridge.loop.create_future()
-        self._hand_over(topic, partition, [record], [_Awaited(self._outcomes, record[3], size, outcome)])
+        self._hand_over(topic, partition, [record], [_Awaited(self._outcomes, record[3], size, outcome=outcome)])
         self._since += 1
         if self._since >= RUN:
             self._since = 0

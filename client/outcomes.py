@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
+import msgspec
+
 from ..actors.client_commands import Failure
 from ..actors.kernel import Millis
-from ..storage.records import Record
+from ..storage.records import RawRecord
 from .core import Reply, call_back
 from .errors import BarnabasError, OperationTimeout, delivery_error
 from .runtime import Guard
@@ -48,20 +50,21 @@ class FailedRecord(NamedTuple):
 OnError = Callable[[FailedRecord], object]
 
 
-class SendFuture:
-    """The outcome of one `send`."""
+class SendFuture(msgspec.Struct, gc=False, eq=False):
+    """The outcome of one `send`.
 
-    __slots__ = ("_base", "_error", "_outcomes", "_place", "_then", "_timestamp", "kept", "size")
+    Hundreds of thousands of these are alive at a time, so the garbage collector is not to look at them; nothing of a
+    future that is done refers back to it.
+    """
 
-    def __init__(self, outcomes: Outcomes, timestamp: int, size: int) -> None:
-        self._outcomes = outcomes
-        self._timestamp = timestamp
-        self._place: tuple[str, int] | None = None
-        self._base = -1
-        self._error: BarnabasError | None = None
-        self._then: list[Callable[[SendFuture], object]] | None = None
-        self.kept: tuple[str, int, Record] | None = None  # what was sent, as long as an interceptor may want it
-        self.size = size
+    _outcomes: Outcomes
+    _timestamp: int
+    size: int
+    _place: tuple[str, int] | None = None
+    _base: int = -1
+    _error: BarnabasError | None = None
+    _then: list[Callable[[SendFuture], object]] | None = None
+    kept: tuple[str, int, RawRecord] | None = None  # what was sent, as long as an interceptor may want it
 
     def done(self) -> bool:
         """Whether the outcome is known."""
@@ -157,6 +160,7 @@ class Outcomes:
             for token in tokens:
                 if isinstance(token, SendFuture) and token._then:
                     calls += [partial(call, token) for call in token._then]
+                    token._then = None
         if calls:
             call_back(calls)
         if self.listener is not None:

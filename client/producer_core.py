@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from ..actors.client_commands import Flush, SendFrom, SendRecords
 from ..actors.producer import ProducerActor
 from ..actors.producer_outlet import ProducerSettings
-from ..storage.records import COMPRESSIONS, Record
+from ..storage.records import COMPRESSIONS, RawRecord
 from .core import ClientCore, Reply
 from .errors import BufferFull, Closed
 from .outcomes import FailedRecord, OnError, Outcomes, SendFuture
@@ -32,10 +32,10 @@ class _Intake:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.runs: list[tuple[tuple[str, int], list[Record], list[object]]] = []
+        self.runs: list[tuple[tuple[str, int], list[RawRecord], list[object]]] = []
         self.closed = False
 
-    def put(self, topic: str, index: int, records: list[Record], futures: list[SendFuture]) -> bool:
+    def put(self, topic: str, index: int, records: list[RawRecord], futures: list[SendFuture]) -> bool:
         """Whether the I/O thread must be woken for these. Raises Closed."""
         with self.lock:
             if self.closed:
@@ -142,7 +142,7 @@ class ProducerCore(ClientCore):
         headers: Headers,
         timestamp: int | None,
         partition: int | None,
-    ) -> tuple[Record, int]:
+    ) -> tuple[RawRecord, int]:
         """What is to be sent, and how many bytes of the buffer it takes. Raises what is wrong with it."""
         self._guard.check()
         if type(value) is not bytes:
@@ -153,7 +153,7 @@ class ProducerCore(ClientCore):
             raise ValueError(f"a partition is 0 or more, not {partition}")
         pairs = _pairs(headers) if headers else ()
         size = _OVERHEAD + (len(value) if value else 0) + (len(key) if key else 0)
-        return Record(key, value, pairs, -1 if timestamp is None else timestamp), size
+        return (key, value, pairs, -1 if timestamp is None else timestamp, -1), size
 
     def _reserve(self, size: int) -> bool:
         """Take room in the buffer, if there is so much."""
@@ -165,7 +165,9 @@ class ProducerCore(ClientCore):
             outcomes.pending_bytes = pending + size
         return True
 
-    def _hand_over(self, topic: str, partition: int | None, records: list[Record], futures: list[SendFuture]) -> None:
+    def _hand_over(
+        self, topic: str, partition: int | None, records: list[RawRecord], futures: list[SendFuture]
+    ) -> None:
         """Those for which room was reserved go to the actor. Raises Closed."""
         index = -1 if partition is None else partition
         if self._keep:
@@ -183,14 +185,14 @@ class ProducerCore(ClientCore):
 
     def _record_many(
         self, pairs: Iterator[tuple[bytes | str | None, bytes | str | None]]
-    ) -> tuple[list[Record], list[SendFuture], int]:
+    ) -> tuple[list[RawRecord], list[SendFuture], int]:
         """The next up to 500 records, or a quarter of the buffer, and how much of it they take in all.
 
         Raises what is wrong with one of them.
         """
         self._guard.check()
         outcomes = self._outcomes
-        records: list[Record] = []
+        records: list[RawRecord] = []
         futures: list[SendFuture] = []
         total = 0
         enough = self._buffer_bytes // 4
@@ -201,7 +203,7 @@ class ProducerCore(ClientCore):
                 key = as_bytes("key", key)
             size = _OVERHEAD + (len(value) if value else 0) + (len(key) if key else 0)
             total += size
-            records.append(Record(key, value, (), -1))
+            records.append((key, value, (), -1, -1))
             futures.append(SendFuture(outcomes, -1, size))
             if len(records) >= MANY or total >= enough:
                 break

@@ -38,7 +38,7 @@ class Reader(Protocol):
     """The reading half: all that a job may touch."""
 
     def read(self, path: str, offset: int, length: int) -> bytes:
-        """Up to `length` bytes from `offset`; shorter at the end of the file. StorageError without a file, or on EIO."""
+        """Up to `length` bytes from `offset`; shorter at the end of the file. StorageError without one, or on EIO."""
         ...
 
     def size(self, path: str) -> int | None:

@@ -63,6 +63,11 @@ class Record(NamedTuple):
     offset: int = -1
 
 
+RawRecord = tuple[bytes | None, bytes | None, tuple[tuple[str, bytes | None], ...], int, int]
+"""A `Record` as a plain tuple, which is what many of them had better be: the garbage collector forgets plain tuples of
+plain values at its first look, and looks at every other object again and again."""
+
+
 class BatchHeader(NamedTuple):
     """The first 61 bytes of a batch."""
 
@@ -219,7 +224,7 @@ def _grow(prefixes: list[bytes], length: int, count: int) -> None:
         prefixes.append((b"\0" if delta else b"") + whole + b"\0\0" + offset + b"\x01" + size)
 
 
-def _encode_values(records: Sequence[Record]) -> bytes:
+def _encode_values(records: Sequence[RawRecord]) -> bytes:
     """No keys, no headers, one timestamp, at most 1024 records."""
     count = len(records)
     flat: list[bytes] = []
@@ -234,7 +239,7 @@ def _encode_values(records: Sequence[Record]) -> bytes:
     return b"".join(flat)
 
 
-def _encode_pairs(records: Sequence[Record]) -> bytes:
+def _encode_pairs(records: Sequence[RawRecord]) -> bytes:
     """Keys and values, no headers, one timestamp."""
     out: list[bytes] = []
     extend = out.extend
@@ -249,10 +254,11 @@ def _encode_pairs(records: Sequence[Record]) -> bytes:
     return b"".join(out)
 
 
-def _encode_any(records: Sequence[Record], base_timestamp: int) -> bytes:
+def _encode_any(records: Sequence[RawRecord], base_timestamp: int, default: int) -> bytes:
     out: list[bytes] = []
     for delta, (key, value, headers, timestamp, _) in enumerate(records):
-        parts = [b"\0", _varint(timestamp - base_timestamp), _varint(delta)]
+        own = timestamp if timestamp >= 0 else default
+        parts = [b"\0", _varint(own - base_timestamp), _varint(delta)]
         for field in (key, value):
             parts += (b"\x01",) if field is None else (_varint(len(field)), field)
         parts.append(_varint(len(headers)))
@@ -265,20 +271,24 @@ def _encode_any(records: Sequence[Record], base_timestamp: int) -> bytes:
     return b"".join(out)
 
 
-def _encode_records(records: Sequence[Record]) -> bytes:
-    timestamp = records[0].timestamp
+def _encode_records(records: Sequence[RawRecord], default: int) -> tuple[bytes, int, int]:
+    """The records' bytes, and their first and largest timestamps."""
+    timestamp = records[0][3]
+    base = timestamp if timestamp >= 0 else default
     keyless = len(records) <= 1024
     for record in records:
         if record[2] or record[3] != timestamp:
-            return _encode_any(records, timestamp)
+            largest = max(default if other[3] < 0 else other[3] for other in records)
+            return _encode_any(records, base, default), base, largest
         if record[0] is not None or record[1] is None or len(record[1]) > _TABLED:
             keyless = False
-    return _encode_values(records) if keyless else _encode_pairs(records)
+    return _encode_values(records) if keyless else _encode_pairs(records), base, base
 
 
 def encode_batch(
-    records: Sequence[Record],
+    records: Sequence[RawRecord],
     *,
+    timestamp: int = -1,
     base_offset: int = 0,
     leader_epoch: int = -1,
     producer_id: int = -1,
@@ -288,15 +298,17 @@ def encode_batch(
     transactional: bool = False,
     control: bool = False,
 ) -> bytes:
-    """One batch of at least one record, with consecutive offsets from `base_offset` (the records' own are ignored)."""
+    """One batch of at least one record, with consecutive offsets from `base_offset` (the records' own are ignored).
+
+    Records without a timestamp of their own (-1) get `timestamp`.
+    """
     if not records:
         raise ValueError("a batch has at least one record")
     attributes = compression | (_TRANSACTIONAL if transactional else 0) | (_CONTROL if control else 0)
-    body = _encode_records(records)
+    body, base_timestamp, max_timestamp = _encode_records(records, timestamp)
     if compression:
         body = _compress(body, compression)
-    base_timestamp, count = records[0].timestamp, len(records)
-    max_timestamp = max(record[3] for record in records)
+    count = len(records)
     covered = _COVERED.pack(
         attributes, count - 1, base_timestamp, max_timestamp, producer_id, producer_epoch, base_sequence, count
     )
