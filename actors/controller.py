@@ -86,6 +86,7 @@ class Controller(Actor):
         self.registrations: Registrations | None = None  # None unless active
         self.publisher: Publisher | None = None  # None unless active
         self._snapshots = Snapshots(config.snapshot_records)
+        self._proposals: dict[int, tuple[int, int]] = {}  # by broker: its epoch and the last AlterPartition, ever
         self._gone: dict[str, PeerGone] = {}  # by node: hints that came while this controller was not active
         self._armed = False  # the session timer is set
         self._late = False  # it came late the last time
@@ -162,12 +163,26 @@ class Controller(Actor):
     # --- requests
 
     def _on_request(self, sender: Address, message: Request, ctx: Context) -> None:
+        if isinstance(message, AlterPartition) and not self._newest(message):
+            return
         if not self.active:
             reply = refusal(message, ErrorCode.NOT_CONTROLLER, self.raft.leader, "This controller is not active.")
             if reply is not None:
                 ctx.send(sender, reply)
             return
         self.decisions.ask(Question(lambda ctx: self._decide(message, ctx), sender, message), ctx)
+
+    def _newest(self, message: AlterPartition) -> bool:
+        """Whether this was said after all that was heard of this life of the broker.
+
+        A leader whose proposal is refused forgets it. An earlier copy of it that comes late must not be granted then:
+        the leader would not know of a member that it has to wait for.
+        """
+        latest = (message.broker_epoch, message.id)
+        newest = latest > self._proposals.get(message.broker, (-1, -1))
+        if newest:
+            self._proposals[message.broker] = latest
+        return newest
 
     def _decide(self, message: Request, ctx: Context) -> Decision:
         match message:

@@ -223,6 +223,19 @@ def test_isr_proposals_are_decided_and_answered_with_the_committed_state() -> No
     assert [(r.error, r.isr, r.partition_epoch) for r in altered.results] == [(ErrorCode.NONE, [leader.id], 1)]
 
 
+def test_a_proposal_that_comes_after_a_later_one_is_not_heard() -> None:
+    scene = Scene().up(1, 2, 3)
+    scene.create(partitions=1)
+    state = scene.image.partitions[scene.partition()]
+    epoch = scene.image.brokers[state.leader].epoch
+    change = IsrChange(state.partition, state.leader_epoch, state.partition_epoch, [(state.leader, epoch)])
+    scene.say(AlterPartition(2, state.leader, epoch, []))
+    scene.say(AlterPartition(1, state.leader, epoch, [change]))
+    assert scene.image.partitions[state.partition].isr == state.isr, "its leader may have given it up by now"
+    scene.say(AlterPartition(3, state.leader, epoch, [change]))
+    assert scene.image.partitions[state.partition].isr == (state.leader,)
+
+
 def test_producer_ids_come_in_blocks_that_never_overlap() -> None:
     scene = Scene().up(1)
     for request in (1, 2):
