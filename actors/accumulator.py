@@ -22,10 +22,10 @@ NOW = Millis(-1)  # due since ever
 
 def size_of(record: RawRecord) -> int:
     """An upper bound of the bytes that a record takes in a batch."""
-    key, value, headers = record[0], record[1], record[2]
+    key, value, headers, _, _ = record
     size = RECORD_OVERHEAD + (len(key) if key else 0) + (len(value) if value else 0)
-    for name, content in headers:
-        size += 10 + 4 * len(name) + (len(content) if content else 0)
+    if headers:
+        size += sum(10 + 4 * len(name) + (len(content) if content else 0) for name, content in headers)
     return size
 
 
@@ -121,12 +121,13 @@ class Accumulator:
         self.batch_bytes = batch_bytes
         self.waiting: deque[Batch] = deque()
 
-    def has_room(self, size: int) -> bool:
-        """Whether a record of this size fits into the batch at hand."""
+    def with_room(self, size: int) -> Batch | None:
+        """The batch at hand, if a record of this size fits into it."""
         if not self.waiting:
-            return False
+            return None
         last = self.waiting[-1]
-        return last.base_sequence < 0 and last.size + size <= self.batch_bytes and len(last.records) < MAX_RECORDS
+        fits = last.base_sequence < 0 and last.size + size <= self.batch_bytes and len(last.records) < MAX_RECORDS
+        return last if fits else None
 
     def open(self, batch: Batch) -> None:
         """The batch at hand is full: it is due, and this one follows."""

@@ -6,7 +6,6 @@ from .in_flight import Lane
 from .kernel import Context
 from .leadership import Leaderships
 from .messages import Partition, TopicName
-from .partitioner import partition_of
 from .producer_outlet import ProducerSettings
 
 
@@ -33,12 +32,10 @@ class Lanes:
         self._topics[topic] = (name, lanes)
         return lanes
 
-    def choose(self, topic: str, key: bytes | None, size: int, lanes: list[Lane], ctx: Context) -> Lane:
-        """By key; without one the same partition until its batch is full or gone, then another that somebody leads."""
-        if key is not None:
-            return lanes[partition_of(key, len(lanes))]
+    def choose(self, topic: str, size: int, lanes: list[Lane], ctx: Context) -> Lane:
+        """Without a key: the same partition until its batch is full or gone, then another that somebody leads."""
         chosen = self._sticky.get(topic, -1)
-        if 0 <= chosen < len(lanes) and lanes[chosen].queue.has_room(size):
+        if 0 <= chosen < len(lanes) and lanes[chosen].queue.with_room(size) is not None:
             return lanes[chosen]
         led = [i for i, lane in enumerate(lanes) if self._leaderships.route(lane.partition)] or list(range(len(lanes)))
         others = [i for i in led if i != chosen] or led

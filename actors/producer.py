@@ -33,6 +33,7 @@ from .messages import (
     Reborn,
 )
 from .outstanding import Outstanding, Request, Requests, Unresolved
+from .partitioner import partition_of
 from .producer_outlet import MAX_REQUEST, ProducerOutlet, ProducerPicture, ProducerSettings
 
 MAX_MESSAGE = 1_048_588
@@ -212,6 +213,7 @@ class ProducerActor(Actor):
             return []
         settings = self.settings
         refused: list[object] = []
+        count, choose, topic = len(lanes), self._lanes.choose, command.topic
         for record, token in zip(command.records, command.tokens, strict=True):
             size = size_of(record)
             if size > MAX_REQUEST:
@@ -220,13 +222,19 @@ class ProducerActor(Actor):
             if self._buffered + size > settings.buffer_bytes:
                 refused.append(token)
                 continue
-            lane = lanes[fixed] if fixed >= 0 else self._lanes.choose(command.topic, record[0], size, lanes, ctx)
-            queue = lane.queue
-            if not queue.has_room(size):
+            key = record[0]
+            if fixed >= 0:
+                lane = lanes[fixed]
+            elif key is not None:
+                lane = lanes[partition_of(key, count)]
+            else:
+                lane = choose(topic, size, lanes, ctx)
+            batch = lane.queue.with_room(size)
+            if batch is None:
                 due = Millis(ctx.now + settings.linger_ms)
-                queue.open(Batch(self._outstanding.new(), lane.partition, due, Millis(deadline), ctx.wall))
+                batch = Batch(self._outstanding.new(), lane.partition, due, Millis(deadline), ctx.wall)
+                lane.queue.open(batch)
                 self._busy[lane.partition] = lane
-            batch = queue.waiting[-1]
             batch.add(record, token, size)
             touched[batch.serial] = None
             self._buffered += size
