@@ -34,6 +34,8 @@ def register(commands: Commands) -> None:
     which = simulate.add_mutually_exclusive_group()
     which.add_argument("--seed", type=whole, metavar="N", help="replay this seed (default: 1)")
     which.add_argument("--seeds", type=positive, metavar="N", help="run the seeds 1 to N")
+    which.add_argument("--bug", metavar="NAME", help="put a historic bug back into the actors, and find it")
+    which.add_argument("--bugs", action="store_true", help="do that with every bug there is a switch for")
     simulate.add_argument("--seconds", type=seconds, default=60.0, metavar="S", help="simulated time (default: 60)")
     simulate.add_argument(
         "--shapes",
@@ -50,6 +52,10 @@ def register(commands: Commands) -> None:
 
 
 def run_simulate(arguments: argparse.Namespace) -> int:
+    if arguments.bug is not None or arguments.bugs:
+        from .simulate_bugs import run_bugs
+
+        return run_bugs(arguments)
     if arguments.trace and (arguments.seeds is not None or arguments.json):
         raise WrongUsage("--trace tells the run of one --seed, in lines and not in JSON")
     if not arguments.trace and (arguments.node or arguments.partition):

@@ -2,6 +2,9 @@
 
 The switches themselves are in `actors/bugs.py`: an actor asks `bug("name")` where it guards against a bug that others
 shipped. Nothing but this file and tests ever switches one on. A checker that has never failed proves nothing.
+
+`BUGS` says for each switch what it was in history, and how it is hunted: with a directed scenario that is made for it,
+or by running seeds until one finds it.
 """
 
 from __future__ import annotations
@@ -9,7 +12,137 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import msgspec
+
 from ..actors import bugs
+from . import scenarios
+from .run import Options, Report, simulate
+from .scenarios import Scenario, play
+from .swarm import Shape
+
+SMALL = Shape(produce_every_ms=60, segment_bytes=8192)
+FIRST_SEED = 100
+SEEDS = 20
+SECONDS = 12.0
+
+
+class Bug(msgspec.Struct, frozen=True):
+    """One bug that can be switched on."""
+
+    name: str
+    row: int  # of Appendix A of the reliability notes; 0: none of its own
+    history: str  # where it was found first
+    what: str
+    invariants: tuple[str, ...]  # one of them must be what is broken first
+    scenario: Scenario | None = None  # None: by seeds
+
+
+class Hunt(msgspec.Struct, frozen=True):
+    """What became of the search for a bug."""
+
+    bug: Bug
+    runs: int
+    report: Report
+
+    @property
+    def broken(self) -> str:
+        """The first invariant that was broken; empty if none was."""
+        violations = self.report.violations
+        return violations[0].partition(" ")[0].rstrip(":,") if violations else ""
+
+    @property
+    def found(self) -> bool:
+        """Whether it was found, by an invariant that speaks of it."""
+        return self.broken in self.bug.invariants
+
+
+BUGS = (
+    Bug(
+        "ignore-divergence", 1, "KIP-101, KAFKA-3919", "a follower keeps a tail that its leader does not have",
+        ("P2", "P14"), scenarios.a_tail_comes_back,
+    ),
+    Bug(
+        "no-epoch-start-entry", 3, "KAFKA-7415", "an epoch is not in its leader's cache before the first write",
+        ("P15",), scenarios.two_elections,
+    ),
+    Bug(
+        "join-below-epoch-start", 4, "KAFKA-7128", "a follower joins the ISR before it has reached the leader's epoch",
+        ("P18", "P5"), scenarios.a_new_leader_that_knows_little,
+    ),
+    Bug(
+        "fetch-without-epoch", 6, "KAFKA-7395", "a fetch of an earlier leader epoch moves the high watermark",
+        ("P5", "P8", "P17"), scenarios.a_fetch_of_an_earlier_epoch,
+    ),
+    Bug(
+        "answers-of-other-epochs", 7, "KAFKA-7786, KAFKA-8429", "a follower cuts its log at the word of an old leader",
+        ("P13",), scenarios.an_answer_of_an_earlier_epoch,
+    ),
+    Bug(
+        "keep-cache-at-end", 8, "KAFKA-10706", "a cut at the very end keeps an epoch without records, for ever",
+        ("L2",), scenarios.elections_without_a_write,
+    ),
+    Bug(
+        "hw-before-truncation", 10, "KAFKA-14704", "a follower adopts the high watermark before it has cut its log",
+        ("P3",), scenarios.a_tail_comes_back,
+    ),
+    Bug(
+        "divergence-is-progress", 11, "KAFKA-13141", "a fetch from a log that differs counts as progress",
+        ("P5", "P8"), scenarios.a_tail_asks_to_join,
+    ),
+    Bug(
+        "hw-ignores-proposal", 13, "KAFKA-13091, KAFKA-13254", "the high watermark passes whoever is just joining",
+        ("P6",), scenarios.a_join_whose_answer_is_lost,
+    ),
+    Bug(
+        "fenced-may-join", 14, "KAFKA-13916 (KIP-841)", "a leader proposes a follower that is fenced",
+        ("P18",), scenarios.a_fenced_follower_keeps_up,
+    ),
+    Bug(
+        "any-broker-epoch", 15, "KAFKA-14617 (KIP-903), CVE-2018-1288", "a fetch of a dead or forged life counts",
+        ("P5", "P8", "P17"), scenarios.a_fetch_of_a_dead_life,
+    ),
+    Bug(
+        "hw-below-min-insync", 17, "KAFKA-15583", "the high watermark moves while too few are in sync",
+        ("P4", "P5", "P13"),
+    ),
+    Bug(
+        "vote-before-durable", 24, "KAFKA-10527", "a voter says what a loss of power would take back",
+        ("R2", "R3"),
+    ),
+    Bug(
+        "no-check-quorum", 25, "KAFKA-15489", "a controller goes on although no other hears it",
+        ("R13",), scenarios.a_controller_alone,
+    ),
+    Bug(
+        "read-uncommitted", 29, "KAFKA-9807", "consumers get what lies above the high watermark",
+        ("P20",),
+    ),
+    Bug(
+        "keep-recovery-point", 31, "KAFKA-9892, KAFKA-3968", "a log is cut below its recovery point, which stays",
+        ("DURABLE",), scenarios.a_crash_after_a_cut,
+    ),
+    Bug(
+        "forget-sequences", 40, "redpanda#3039", "the answer to a repeated write does not name the first one's offset",
+        ("P22",),
+    ),
+    Bug(
+        "no-lease", 46, "etcd#20418", "a leader that hears nobody goes on telling what it knows",
+        ("stale-latest",), scenarios.an_old_leader_and_its_listener,
+    ),
+    Bug(
+        "commit-old-epoch", 0, "Raft, figure 8", "a leader commits by counting records of an earlier epoch",
+        ("R7",),
+    ),
+    Bug(
+        "ack-before-replication", 0, "Kafka 0.8 (Jepsen, 2013)", "a write is acknowledged as soon as the leader has it",
+        ("P8",),
+    ),
+)  # fmt: skip
+
+
+def named(name: str) -> Bug | None:
+    """The bug of that name."""
+    return next((bug for bug in BUGS if bug.name == name), None)
 
 
 @contextmanager
@@ -22,3 +155,15 @@ def injected(*names: str) -> Iterator[None]:
     finally:
         bugs.ENABLED.clear()
         bugs.ENABLED.update(before)
+
+
+def hunt(bug: Bug, seeds: int = SEEDS) -> Hunt:
+    """Put it back, and search until a promise is broken."""
+    with injected(bug.name):
+        if bug.scenario is not None:
+            return Hunt(bug, 1, play(bug.scenario))
+        for number in range(1, seeds + 1):
+            report = simulate(FIRST_SEED + number - 1, SECONDS, Options(shape=SMALL, converge_s=20))
+            if report.violations or number == seeds:
+                return Hunt(bug, number, report)
+    raise AssertionError("at least one seed is run")

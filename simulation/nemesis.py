@@ -3,7 +3,8 @@
 The budget. Processes may die in any number and at any moment, and all machines may lose power at once: the cluster
 must survive that (with durability "os" only one may, until it is in sync again everywhere). Disks may fill, fail with
 an EIO or fail to flush: their node dies and comes back. Bytes that were durable may rot on one host only, in data
-partitions only, and only where `min.insync` leaves another replica that has them.
+partitions only, below the recovery point only (above it nobody can tell rot from a torn tail), and only where
+`min.insync` leaves another replica that has them.
 A host whose disk was damaged is told to the oracle (`lossy`), which then does not hold its lost bytes against it.
 
 Every fault is noted with its time, so a trace can show what had happened. `heal` ends the safety phase: from
@@ -19,10 +20,15 @@ from random import Random
 
 import msgspec
 
+from ..actors.replicas import key_of
 from ..cluster.world import EPOCH_WALL_MS, Clock, Host, Micros, World
+from ..storage.checkpoint import RECOVERY_POINTS, read_offsets
+from ..storage.disk import Reader, StorageError
 from ..storage.memory import MemoryDisk
+from ..storage.records import InvalidBatch, iter_headers
 from .network import HostileNetwork, Link
 from .swarm import Swarm
+from .views import DurableReader
 
 WATCH_US = 200_000
 SELDOM_US = 2_500_000
@@ -358,7 +364,10 @@ class Nemesis:
         if not paths:
             return
         path = self._random.choice(paths)
-        offset = self._random.randrange(disk.size(path) or 1)
+        proven = _below_recovery_point(disk, path)
+        if not proven:
+            return
+        offset = self._random.randrange(proven)
         self._note("bit_rot", f"{self._rotten}: {path} at {offset}")
         disk.corrupt(path, offset, self._random.randrange(8))
         self.damaged(self._rotten)
@@ -401,6 +410,26 @@ class Nemesis:
 def both_ways(left: Sequence[str], right: Sequence[str]) -> list[Link]:
     """All links between two groups."""
     return [pair for a in left for b in right for pair in ((a, b), (b, a))]
+
+
+def _below_recovery_point(disk: MemoryDisk, path: str) -> int:
+    """How many bytes of a segment a recovery would not take for a torn tail, whatever is lost now."""
+    key = key_of(path.partition("/")[0])
+    readers: tuple[Reader, Reader] = (disk, DurableReader(disk))
+    try:
+        points = [read_offsets(reader, RECOVERY_POINTS).offsets or {} for reader in readers]
+    except StorageError:
+        return 0
+    point = min(found.get(key, 0) if key is not None else 0 for found in points)
+    proven = 0
+    try:
+        for position, header in iter_headers(disk.read(path, 0, disk.size(path) or 0)):
+            if header.next_offset > point:
+                break
+            proven = position + header.size
+    except InvalidBatch:
+        pass  # it is rotten already
+    return proven
 
 
 def _files(disk: MemoryDisk, directory: str) -> list[str]:

@@ -219,13 +219,17 @@ def simulate(seed: int, seconds: float = 30.0, options: Options | None = None) -
     """Run one seed to its end and say what came of it."""
     simulation = Simulation(seed, options)
     simulation.options.on_start(simulation)
+    return measured(simulation, lambda: simulation.run(seconds))
+
+
+def measured(simulation: Simulation, body: Callable[[], list[str]]) -> Report:
+    """Run the body of a simulation, however it ends, and report."""
     wall, cpu = time.perf_counter(), time.process_time()
-    violations = run(simulation, lambda: simulation.run(seconds))
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    return report(simulation, violations, wall, cpu)
+    wrong = _guarded(simulation, body)
+    return _report(simulation, wrong, time.perf_counter() - wall, time.process_time() - cpu)
 
 
-def run(simulation: Simulation, body: Callable[[], list[str]]) -> list[str]:
+def _guarded(simulation: Simulation, body: Callable[[], list[str]]) -> list[str]:
     """Whatever the body says is wrong, and whatever ends it early."""
     try:
         with Watchdog(simulation.world, simulation.options.slowest):
@@ -235,12 +239,13 @@ def run(simulation: Simulation, body: Callable[[], list[str]]) -> list[str]:
     except TooSlow:
         limit = simulation.options.slowest
         return [f"watchdog at {simulation.moment()}: more than {limit:g} s for one simulated second"]
-    except AssertionError as failed:
+    except Exception as failed:  # noqa: BLE001  # a bug in an actor is what we are looking for
         at = traceback.extract_tb(failed.__traceback__)[-1]
-        return [f"assertion at {simulation.moment()}, {at.filename.rpartition('/')[2]}:{at.lineno}: {failed}"]
+        where = f"{at.filename.rpartition('/')[2]}:{at.lineno}"
+        return [f"{type(failed).__name__} at {simulation.moment()}, {where}: {failed}"]
 
 
-def report(simulation: Simulation, wrong: list[str], wall_s: float, cpu_s: float) -> Report:
+def _report(simulation: Simulation, wrong: list[str], wall_s: float, cpu_s: float) -> Report:
     """What a run came to, its history judged."""
     simulation.workload.give_up()
     verdict = analyse(simulation.workload.history, STALE_US)

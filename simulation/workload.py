@@ -99,9 +99,10 @@ class _ConsumerOutlet:
         self.positions[topic, partition] = max(position, self.positions.get((topic, partition), 0))
 
     def failed(self, topic: str, partition: int, generation: int, failure: Failure) -> None:
-        """Nothing of the sort may happen: logs are not trimmed, topics not deleted."""
+        """Logs are not trimmed, topics not deleted: it may only be that nobody could be reached at the beginning."""
         workload = self._workload
-        workload.complaints.append(f"{self._process} cannot read {topic}-{partition}: {failure.sentence}")
+        if failure.why is not Why.NO_BROKERS:
+            workload.complaints.append(f"{self._process} cannot read {topic}-{partition}: {failure.sentence}")
         workload.world.at(500_000, lambda: workload.assign(self._process))
 
     def offsets(self, token: object, found: dict[tuple[str, int], tuple[int, int]]) -> None:

@@ -15,13 +15,17 @@ from ..views import raft_of
 SILENCE_US = 4_000_000
 """Far above check-quorum's own limit, which clocks and timers make a little longer."""
 
+STOPPED_US = 1_000_000
+"""A leader that did nothing for so long was stopped: its timers are much shorter."""
+
 
 class ContactChecker(Checker):
     """Looks at what reaches each leader."""
 
     def __init__(self) -> None:
         self._heard: dict[tuple[str, int, int, int], Micros] = {}  # host, life, epoch, voter
-        self._since: dict[tuple[str, int, int], Micros] = {}  # host, life, epoch: when it was first seen to lead
+        self._since: dict[tuple[str, int, int], Micros] = {}  # host, life, epoch: since when it leads without a stop
+        self._last: dict[tuple[str, int, int], Micros] = {}  # when it was seen last
 
     def delivered(self, world: World, target: str, envelope: Envelope) -> None:
         body = envelope.body
@@ -36,7 +40,10 @@ class ContactChecker(Checker):
         if raft is None or not raft.leading or len(raft.voters) == 1:
             return
         term = (host.name, host.life, raft.epoch)
-        since = max(self._since.setdefault(term, world.now), host.paused_until)
+        if term not in self._last or world.now - self._last[term] > STOPPED_US:
+            self._since[term] = world.now
+        self._last[term] = world.now
+        since = self._since[term]
         if world.now - since <= SILENCE_US:
             return
         self.premise("R13")
