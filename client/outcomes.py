@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import partial
 from typing import NamedTuple
 
@@ -77,7 +78,8 @@ class SendFuture(msgspec.Struct, gc=False, eq=False):
         """
         error = self.exception(timeout)
         if error is not None:
-            raise error
+            # The frames of a traceback refer to this future: raised itself, the error would keep it alive for ever.
+            raise copy(error)
         assert self._place is not None, "an outcome without error has a place"
         return RecordMetadata(*self._place, self._base, self._timestamp)
 

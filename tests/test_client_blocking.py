@@ -362,3 +362,14 @@ def test_a_time_has_a_time_zone(world: ClientWorld) -> None:
         assert consumer.position("t", 0) == 2
         with pytest.raises(ValueError, match="1970 or later"):
             consumer.seek_to_time("t", 0, -5)
+
+
+def test_an_outcome_that_was_raised_does_not_hold_on_to_whoever_asked(world: ClientWorld) -> None:
+    with producer_in(world, topic_timeout_ms=50) as producer:
+        future = producer.send("nope", b"x")
+        with pytest.raises(UnknownTopic) as raised:
+            future.result(5)
+        kept = future.exception(0)
+    assert kept is not None
+    assert kept.__traceback__ is None
+    assert (str(kept), kept.code) == (str(raised.value), raised.value.code)
