@@ -1,0 +1,81 @@
+"""All machines lose power at once, under load: nothing acknowledged is lost, because it was flushed.
+
+And if the flusher does nothing, although it says so, the simulator must notice: else the first half proves nothing.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from barnabas.simulation.run import Report, measured
+from barnabas.simulation.scenarios import Stage
+from barnabas.storage.memory import MemoryDisk
+
+
+def _under_load(seed: int, *, flusher: bool) -> Stage:
+    """A cluster that has acknowledged a good deal since its disks began to lie, if they do."""
+    stage = Stage(seed)
+    stage.open()
+    _flush(stage, honest=flusher)
+    goal = stage.judge.acknowledged + 100
+    stage.until(lambda: stage.judge.acknowledged >= goal)
+    return stage
+
+
+def _flush(stage: Stage, *, honest: bool) -> None:
+    for name in stage.machines.names:
+        disk = stage.world.hosts[name].disk
+        assert isinstance(disk, MemoryDisk)
+        disk.lying_fsync = not honest
+
+
+def _lose_power(stage: Stage) -> None:
+    """All at once, and all come back, on disks that do as they say."""
+    for name in stage.machines.names:
+        stage.world.power_loss(name)
+        stage.machines.reboot(name)
+    _flush(stage, honest=True)
+    for name in stage.machines.names:
+        stage.world.start(name)
+
+
+def _all_lose_power(seed: int, *, flusher: bool) -> Report:
+    stage = _under_load(seed, flusher=flusher)
+
+    def body() -> list[str]:
+        _lose_power(stage)
+        stage.wait(2)
+        return stage.settle()
+
+    return measured(stage, body)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_loss_of_power_of_all_loses_nothing(seed: int) -> None:
+    report = _all_lose_power(seed, flusher=True)
+    assert report.violations == []
+    assert report.premises["P7"] > 100
+    assert report.premises["DURABLE"] >= 6  # each log of brokers and controllers was looked at again
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_without_the_flusher_it_is_noticed(seed: int) -> None:
+    report = _all_lose_power(seed, flusher=False)
+    assert report.violations
+    assert report.violations[0].partition(" ")[0] in {"DURABLE", "P7"}, report.violations[0]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_without_the_flusher_clients_notice_too(seed: int) -> None:
+    """The same, judged from outside only: acknowledged records are gone."""
+    stage = _under_load(seed, flusher=False)
+    stage.world.observers.remove(stage.oracle)
+    _lose_power(stage)
+    stage.wait(4)
+    stage.workload.finish()
+    stage.wait(1)
+    stage.workload.read_all()
+    stage.wait(4)
+    report = measured(stage, list)
+    lost = {violation.partition(":")[0] for violation in report.violations}
+    assert lost & {"lost-write", "unseen", "inconsistent-offsets", "realtime-order", "stale-latest"}, lost
