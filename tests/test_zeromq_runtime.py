@@ -25,7 +25,7 @@ def answer(message: Message) -> Message | None:
     if isinstance(message, FetchLeadership):
         return Leadership(message.id, ErrorCode.NONE, "cluster", 5)
     if isinstance(message, Describe):
-        return Described(message.id, ErrorCode.NONE)
+        return Described(message.id, ErrorCode.NONE, offset=5)
     return None
 
 
