@@ -206,9 +206,10 @@ def run_describe(arguments: argparse.Namespace) -> int:
         )
         return 0
     leads = [partition.leader for topic in picture.topics for partition in topic.partitions]
+    topics = len(picture.topics)
     print(
         f"cluster {picture.cluster_id}: controller {picture.controller} in epoch {picture.controller_epoch}, "
-        f"{len(picture.topics)} topics, metadata offset {picture.offset}"
+        f"{topics} {'topic' if topics == 1 else 'topics'}, metadata offset {picture.offset}"
     )
     table(
         ("BROKER", "ADDRESS", "STATE", "LEADS", "RACK"),

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from .arguments import Commands, Parser
 
+DESCRIPTION = "A replicated event log in Kafka's record and log format. Kafka's wire protocol is to come."
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
@@ -39,7 +41,7 @@ def parser() -> "Parser":
     from . import bench, clusters, consume, demo, events, nodes, produce, simulate, topics, verify
     from .arguments import Parser
 
-    top = Parser(prog="barnabas", description="A replicated, Kafka-compatible event log.")
+    top = Parser(prog="barnabas", description=DESCRIPTION)
     top.add_argument("--version", action="version", version=f"barnabas {__version__}")
     commands: Commands = top.add_subparsers(metavar="COMMAND", required=True)
     for family in (clusters, nodes, events, topics, produce, consume, verify, simulate, demo, bench):
