@@ -25,6 +25,7 @@ from ..storage.checkpoint import (
 )
 from ..storage.disk import Generation
 from . import broker_events as events
+from . import lives
 from .ahead import Ahead, AheadTimer, Request
 from .bugs import bug
 from .errors import ErrorCode
@@ -141,6 +142,7 @@ class Broker(Actor):
         self._ahead = Ahead()
         self._clean_epoch = -1
         self._same_boot = False
+        self._life = (0, Generation(0))  # its number, and when that is durable
         self._serving = False  # metadata is applied past the own registration
         self._stopped_at: Generation | None = None  # the last checkpoint of a controlled shutdown
 
@@ -171,6 +173,7 @@ class Broker(Actor):
             remove_clean_shutdown(ctx.disk)
         boot = _read_boot(ctx)
         self._same_boot = self._same_boot or (bool(self.config.boot_id) and boot == self.config.boot_id)
+        self._life = lives.begin(ctx.disk)
         self.logs.recover(clean=marker is not None, ctx=ctx)
         self.metadata.start(ctx)
         self._maybe_register(ctx)
@@ -198,7 +201,7 @@ class Broker(Actor):
             case MetadataSnapshot():
                 self._adopt(self.metadata.on_snapshot(message, ctx), ctx)
             case HeartbeatReply():
-                self.membership.on_reply(message, ctx)
+                self.membership.on_reply(message, ctx, self.metadata.epoch)
                 self._maybe_stopped(ctx)
             case PartitionsAltered():
                 self._on_altered(message, ctx)
@@ -297,7 +300,8 @@ class Broker(Actor):
         if self.membership.state != "recovering" or not self.logs.recovered:
             return
         claims, nameless = self.logs.claims(ctx.disk)
-        self.membership.register(claims, nameless, self._same_boot, self._clean_epoch, ctx)
+        life, after = self._life
+        self.membership.register(claims, nameless, self._same_boot, self._clean_epoch, ctx, life, after)
         ctx.set_timer(HousekeepingTimer(), HOUSEKEEPING_MS)
 
     def _stop(self, ctx: Context) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Literal
 
+from ..storage.disk import Generation
 from .errors import ErrorCode
 from .kernel import Context, Millis, Timer, address
 from .messages import BrokerHeartbeat, HeartbeatReply, RecoveredReplica, Register, Registered
@@ -56,6 +57,7 @@ class Membership:
         self.fenced = True
         self.lease_until = Millis(-1)
         self._register: Register | None = None
+        self._after: Generation | None = None  # when what it says of this life is durable
         self._request = 0
         self._turn = 0
         self._asked = -1  # the controller that was asked last
@@ -69,9 +71,20 @@ class Membership:
     # --- Registration ---
 
     def register(
-        self, recovered: list[RecoveredReplica], nameless: bool, same_boot: bool, clean_epoch: int, ctx: Context
+        self,
+        recovered: list[RecoveredReplica],
+        nameless: bool,
+        same_boot: bool,
+        clean_epoch: int,
+        ctx: Context,
+        life: int = 0,
+        after: Generation | None = None,
     ) -> None:
-        """The logs are read: ask for a place. With `nameless` logs the directory passes for a new one."""
+        """The logs are read: ask for a place. With `nameless` logs the directory passes for a new one.
+
+        `life` is durable at `after`: it is not said before.
+        """
+        self._after = after
         self.state = "registering"
         endpoint = ctx.me.rpartition("/")[0]
         self._register = Register(
@@ -85,6 +98,7 @@ class Membership:
             recovered,
             same_boot,
             clean_epoch,
+            life,
         )
         self._ask(ctx)
 
@@ -95,7 +109,7 @@ class Membership:
         self._turn += 1
         self._asked = target
         self.active = -1
-        ctx.send(address(self.controllers[target], "controller"), self._register)
+        ctx.send(address(self.controllers[target], "controller"), self._register, after=self._after)
         ctx.set_timer(RegisterTimer(), 100 + ctx.random.randint(0, 50))
 
     def on_registered(self, answer: Registered, ctx: Context) -> bool:
@@ -146,10 +160,13 @@ class Membership:
             ctx.send(address(endpoint, "controller"), beat)
         ctx.set_timer(HeartbeatTimer(), self.heartbeat_ms)
 
-    def on_reply(self, reply: HeartbeatReply, ctx: Context) -> None:
-        """Only the active controller renews the lease, from when the heartbeat was sent."""
+    def on_reply(self, reply: HeartbeatReply, ctx: Context, newest_epoch: int = -1) -> None:
+        """Only the active controller renews the lease, from when the heartbeat was sent.
+
+        One that does not know yet that it was replaced says an epoch below the newest that was heard of.
+        """
         sent = self._sent.get(reply.sequence)
-        if sent is None or reply.error is not ErrorCode.NONE:
+        if sent is None or reply.error is not ErrorCode.NONE or 0 <= reply.controller_epoch < newest_epoch:
             return
         self.active = reply.leader
         self.fenced = reply.fenced

@@ -164,6 +164,7 @@ class Register(Message, frozen=True):
 
     `same_boot`: the machine has not booted since the last life ended, so its page cache survived.
     `clean_epoch`: the broker epoch in the clean-shutdown marker, -1 without one (D3).
+    `life`: how often this data directory has been started (`lives`).
     """
 
     id: int
@@ -176,6 +177,7 @@ class Register(Message, frozen=True):
     recovered: list[RecoveredReplica]
     same_boot: bool
     clean_epoch: int
+    life: int = 0
 
 
 class Registered(Message, frozen=True):
@@ -200,13 +202,14 @@ class BrokerHeartbeat(Message, frozen=True):
 
 
 class HeartbeatReply(Message, frozen=True):
-    """Only an answer of the active controller (`error` NONE) renews the lease."""
+    """Only an answer of the active controller (`error` NONE) renews the lease: of the newest epoch heard of."""
 
     sequence: int
     error: ErrorCode
     leader: int = -1
     fenced: bool = True
     may_stop: bool = False
+    controller_epoch: int = -1
 
 
 class IsrChange(Part, frozen=True):

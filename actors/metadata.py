@@ -162,6 +162,7 @@ class MetadataImage:
             fenced=True,
             stopping=False,
             retired=retired,
+            life=record.life,
         )
 
     def _partition_created(self, record: PartitionCreated) -> None:

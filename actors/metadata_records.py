@@ -43,6 +43,7 @@ class BrokerRegistered(MetadataRecord, frozen=True):
     directory_id: str
     endpoint: str
     rack: str
+    life: int = 0
 
 
 class BrokerFenced(MetadataRecord, frozen=True):

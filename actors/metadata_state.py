@@ -9,7 +9,10 @@ from .messages import Partition, TopicId
 
 
 class BrokerState(msgspec.Struct, frozen=True, array_like=True):
-    """A registered broker. `epoch` is the offset of its registration; `retired` its earlier lives, the newest last."""
+    """A registered broker. `epoch` is the offset of its registration; `retired` its earlier lives, the newest last.
+
+    `life`: how often its data directory had been started then.
+    """
 
     id: int
     incarnation: Incarnation
@@ -20,6 +23,7 @@ class BrokerState(msgspec.Struct, frozen=True, array_like=True):
     fenced: bool
     stopping: bool
     retired: tuple[Incarnation, ...] = ()
+    life: int = 0
 
 
 class TopicState(msgspec.Struct, frozen=True, array_like=True):

@@ -5,7 +5,9 @@ that it has applied the metadata up to there: it serves nothing before it knows 
 
 Who replaces whom: a node holds a lock on its data directory for life, so a registration with the same directory id
 proves the earlier process dead and replaces it at once; one with another directory id waits for its session to end.
-A registration that was overtaken on its way by that of a later life is recognised by its incarnation and refused.
+A registration that was overtaken on its way by that of a later life is recognised by its incarnation, or by the count
+of lives of its directory, and refused. A directory that comes back with a smaller count is an older copy: it may join
+once the session has ended, and proves nothing.
 
 Fencing is cheap and reversible, and safety never depends on when it happens: what matters are epochs. A broker is
 fenced when its session ends, or at once when its connection is refused (`PeerGone`), unless it was heard from since;
@@ -72,14 +74,18 @@ class Registrations:
                 f"({known.directory_id}, not {message.directory_id}); its session has not ended."
             )
             return self._refused(message, ErrorCode.DUPLICATE_BROKER_REGISTRATION, reason)
+        older = same_directory and known is not None and message.life < known.life
+        if older and known is not None and self._sessions.alive(known.id, known.incarnation, ctx.now):
+            reason = f"A later life of b{message.broker} has registered since."
+            return self._refused(message, ErrorCode.DUPLICATE_BROKER_REGISTRATION, reason)
         restart = Restart(
-            same_directory=same_directory,
+            same_directory=same_directory and not older,
             same_boot=message.same_boot,
             clean=known is not None and message.clean_epoch == known.epoch,
             recovered={Partition(*replica.partition): replica for replica in message.recovered},
         )
         record = BrokerRegistered(
-            message.broker, message.incarnation, message.directory_id, message.endpoint, message.rack
+            message.broker, message.incarnation, message.directory_id, message.endpoint, message.rack, message.life
         )
         now = ctx.now
 
@@ -90,6 +96,8 @@ class Registrations:
             return self._registered(message)
 
         how = "after a clean stop" if restart.clean else ("again" if same_directory else "with a new data directory")
+        if older:
+            how = "with an older copy of its data directory"
         cause = f"b{message.broker} started {how}"
         return Decision([record, *registration_changes(self._image, message.broker, restart)], cause, reply)
 
@@ -124,7 +132,10 @@ class Registrations:
         elif state.fenced and beat.metadata_offset > state.epoch:
             question = Question(lambda _: self._unfence(beat), key=("unfence", beat.broker))
         may_stop = beat.want_stop and self._may_stop(beat.broker)
-        return HeartbeatReply(beat.sequence, ErrorCode.NONE, image.controller, state.fenced, may_stop), question
+        reply = HeartbeatReply(
+            beat.sequence, ErrorCode.NONE, image.controller, state.fenced, may_stop, image.controller_epoch
+        )
+        return reply, question
 
     def _unfence(self, beat: BrokerHeartbeat) -> Decision:
         state = self._image.brokers.get(beat.broker)

@@ -65,8 +65,10 @@ class Scene:
     def say(self, message: object) -> None:
         self.controller.on_message(ASKER, message, self.ctx)  # type: ignore[arg-type]
 
-    def register(self, broker: int, life: int = 1, directory: str | None = None, **more: object) -> Registered:
-        fields: dict[str, object] = {"recovered": [], "same_boot": True, "clean_epoch": -1, **more}
+    def register(
+        self, broker: int, life: int = 1, directory: str | None = None, *, count: int = 0, **more: object
+    ) -> Registered:
+        fields: dict[str, object] = {"recovered": [], "same_boot": True, "clean_epoch": -1, "life": count, **more}
         self.say(
             Register(
                 *(1, "cluster", broker, Incarnation(broker * 100 + life), directory or f"d{broker}", f"b{broker}", ""),

@@ -167,6 +167,7 @@ class ScriptWorld:
         machine.node = Node(name, incarnation, machine.disk, Random(machine.life), {"broker": Broker(config)})
         machine.node.start(machine.now, self._wall(machine))
         self.effects(machine)
+        self.sync(name)  # the number of this life: the broker does not register before that is durable
         self.metadata(name)
 
     def crash(self, name: str, *, power: bool) -> None:

@@ -198,3 +198,11 @@ def test_who_is_no_member_yet_has_nothing_to_hand_over() -> None:
     life = Life().register()
     life.member.stop()
     assert life.member.state == "registering"
+
+
+def test_a_controller_that_was_replaced_renews_no_lease() -> None:
+    life = Life().run()
+    life.member.on_reply(HeartbeatReply(1, ErrorCode.NONE, 1, fenced=False, controller_epoch=3), life.ctx, 4)
+    assert not life.member.holds_lease(life.ctx.now)
+    life.member.on_reply(HeartbeatReply(1, ErrorCode.NONE, 2, fenced=False, controller_epoch=4), life.ctx, 4)
+    assert life.member.holds_lease(life.ctx.now)

@@ -52,6 +52,28 @@ def test_a_registration_that_was_overtaken_by_a_later_life_is_refused() -> None:
     assert scene.image.brokers[1].incarnation == 102
 
 
+def test_a_late_registration_of_a_life_that_never_was_a_member_is_refused() -> None:
+    scene = Scene().up(1)
+    epoch = scene.register(2, life=3, count=3).broker_epoch
+    scene.beat(2, life=3)
+    late = scene.register(2, life=2, count=2)
+    assert late.error is ErrorCode.DUPLICATE_BROKER_REGISTRATION
+    assert late.reason == "A later life of b2 has registered since."
+    assert scene.image.brokers[2].epoch == epoch
+
+
+def test_an_older_copy_of_a_data_directory_joins_when_the_session_has_ended_and_proves_nothing() -> None:
+    scene = Scene().up(1, 2, 3)
+    scene.create(partitions=1, replication=3)
+    scene.register(2, life=5, count=5)
+    scene.beat(2, life=5)
+    scene.keep_alive(4_000, 1, 3)
+    assert scene.register(2, life=6, count=1).error is ErrorCode.NONE
+    state = scene.image.partitions[scene.partition()]
+    assert 2 not in state.isr
+    assert 2 not in state.elr
+
+
 def test_a_broker_of_another_cluster_is_refused() -> None:
     scene = Scene()
     scene.say(Register(1, "other", 1, Incarnation(101), "d1", "b1", "", [], True, -1))
