@@ -1,4 +1,4 @@
-"""Barnabas: a replicated, Kafka-compatible event log that you can install, start, kill and watch heal.
+"""Barnabas: a replicated event log in the format of Kafka that you can install, start, kill and watch heal.
 
 The public names load on first use, so `import barnabas` costs nothing. They live in the layers below:
 `Cluster` starts and breaks clusters, `Producer`, `Consumer` and `Admin` talk to them, and so do their asyncio twins.
