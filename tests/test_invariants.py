@@ -143,6 +143,7 @@ def r5_log(calm: Calm) -> None:
 
 def r6(calm: Calm) -> None:
     calm.sim.quorum.committed[10**6] = 77
+    calm.sim.quorum.committed_in[10**6] = 0
     seen = calm.sim.quorum.seen[calm.active.name]
     seen.led, seen.key = -1, ()
     calm.look(calm.active)

@@ -37,6 +37,12 @@ def test_a_cluster_keeps_its_promises_in_a_hostile_world(seed: int) -> None:
     assert report.acknowledged >= LEAST_WORK
 
 
+def test_votes_that_reach_a_paused_candidate_late_break_no_promise() -> None:
+    """It leads an epoch that is over, beside the leader of the next one, and can commit nothing (R6, seed 164)."""
+    report = simulate(164, 22)
+    assert report.violations == []
+
+
 def test_a_run_in_which_time_stands_still_is_ended() -> None:
     def never_wait(simulation: Simulation) -> None:
         def again() -> None:

@@ -43,6 +43,7 @@ class QuorumChecker(Checker):
         self.votes: dict[tuple[int, str, int], int] = {}  # voter, directory, epoch -> candidate
         self.batches: dict[tuple[int, int], tuple[int, int]] = {}  # base and epoch of a batch -> its end and chain
         self.committed: dict[int, int] = {}  # end of a committed batch -> chain
+        self.committed_in: dict[int, int] = {}  # end of a committed batch -> epoch of the leader that committed it
         self.true_hw = 0
         self._anchors: dict[int, int] = {}
 
@@ -106,10 +107,11 @@ class QuorumChecker(Checker):
         self._complete(host, raft, seen)
 
     def _complete(self, host: Host, raft: RaftView, seen: _Seen) -> None:
-        if not self.committed:
+        # Later leaders only: the votes of an epoch may reach a paused candidate when the next epoch commits already.
+        newest = next((end for end in reversed(self.committed) if self.committed_in[end] < raft.epoch), None)
+        if newest is None:
             return
         self.premise("R6")
-        newest = next(reversed(self.committed))
         if seen.mirror.chain_below(newest) != self.committed[newest]:
             self.violated(
                 "R6",
@@ -167,6 +169,7 @@ class QuorumChecker(Checker):
             self.premise("R5")
             if line.end <= self.true_hw and line.end not in self.committed:
                 self.violated("R5", f"{host.name} has a committed batch end at {line.end}, where others have none")
+            self.committed_in.setdefault(line.end, raft.epoch)
             if self.committed.setdefault(line.end, line.chain) != line.chain:
                 self.violated("R5", f"{host.name} has committed other records up to {line.end} than others")
         if raft.hw > self.true_hw:
