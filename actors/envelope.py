@@ -8,7 +8,6 @@ import msgspec
 
 from .kernel import Incarnation, Message
 
-BrokerId = NewType("BrokerId", int)
 TopicId = NewType("TopicId", str)  # 22 characters, a UUID in base64url as Kafka prints it
 
 PROTOCOL_VERSION = 1

@@ -92,7 +92,7 @@ class JobDone(msgspec.Struct, frozen=True):
 
 
 class Context(Protocol):
-    """All that an actor may know and ask for. Valid only during the handler that it was handed to."""
+    """All that an actor may know and ask for. The same object for its whole life; use it only while a handler runs."""
 
     @property
     def me(self) -> Address:

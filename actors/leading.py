@@ -79,11 +79,7 @@ class Leading:
             progress = self.followers[replica] = Progress(broker_epoch=broker_epoch, caught_up_at=Millis(0))
         progress.end = wanted.offset
         progress.durable = min(wanted.durable, wanted.offset)
-        position = self._position(progress)
-        if position >= self.log.end:
-            progress.caught_up_at = now
-        elif progress.last_end >= 0 and position >= progress.last_end:
-            progress.caught_up_at = max(progress.caught_up_at, progress.last_at)
+        self._note_caught_up(progress, self._position(progress), now)
         progress.last_end, progress.last_at = self.log.end, now
         progress.fetched_at = now
         return progress
@@ -107,10 +103,7 @@ class Leading:
         if durable <= progress.durable:
             return False
         progress.durable = durable
-        if durable >= self.log.end:
-            progress.caught_up_at = now
-        elif progress.last_end >= 0 and durable >= progress.last_end:
-            progress.caught_up_at = max(progress.caught_up_at, progress.last_at)
+        self._note_caught_up(progress, durable, now)
         return True
 
     def durable(self, replica: int) -> int:
@@ -122,6 +115,13 @@ class Leading:
         """How much of a follower's log counts towards the high watermark, by the topic's durability."""
         progress = self.followers.get(replica)
         return -1 if progress is None else self._position(progress)
+
+    def _note_caught_up(self, progress: Progress, position: int, now: Millis) -> None:
+        """Whoever has what the leader had when it last fetched was caught up then (Kafka's replica lag time)."""
+        if position >= self.log.end:
+            progress.caught_up_at = now
+        elif progress.last_end >= 0 and position >= progress.last_end:
+            progress.caught_up_at = max(progress.caught_up_at, progress.last_at)
 
     def _position(self, progress: Progress) -> int:
         return progress.end if self.log.settings.durability == "os" else progress.durable

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from .envelope import METADATA as METADATA
 from .envelope import PROTOCOL_VERSION as PROTOCOL_VERSION
-from .envelope import BrokerId as BrokerId
 from .envelope import Envelope as Envelope
 from .envelope import Part as Part
 from .envelope import Partition as Partition

@@ -141,10 +141,6 @@ class HostileNetwork:
         self._last_broadcast.clear()
         self.calm = True
 
-    def is_cut(self, source: str, target: str, now: Micros) -> bool:
-        cut = self._cuts.get((source, target))
-        return cut is not None and now < cut.until
-
     # --- Arithmetic ---
 
     def _wait(self, link: Link, now: Micros) -> Micros | None:

@@ -167,11 +167,6 @@ class Sockets:
             if not self._watch_all:
                 self._watcher.unwatch(line.peer)
 
-    @property
-    def watched(self) -> list[str]:
-        """The endpoints of all watched peers."""
-        return [endpoint for endpoint, line in self._peers.items() if line.peer and line.peer.monitor]
-
     # --- Sending ---
 
     def send(self, to: str, envelope: Envelope) -> None:
