@@ -17,24 +17,21 @@ from functools import partial
 
 import msgspec
 
-from ..storage.checkpoint import (
-    CleanShutdown,
-    read_clean_shutdown,
-    remove_clean_shutdown,
-    write_clean_shutdown,
-)
+from ..storage.checkpoint import read_clean_shutdown, remove_clean_shutdown
 from ..storage.disk import Generation
 from . import broker_events as events
 from . import lives
 from .ahead import Ahead, AheadTimer, Request
 from .bugs import bug
+from .damage import Damage
 from .errors import ErrorCode
 from .fetch_sessions import HighWatermarkTimer, SessionTimer
 from .fetcher import FetcherTimer
 from .fetchers import Fetchers
 from .followers import Followers
+from .in_sync import InSync
 from .isr_proposals import IsrProposals, ProposalTimer
-from .kernel import Actor, Address, Context, JobDone, Message, Timer, address
+from .kernel import Actor, Address, Context, JobDone, Message, Timer
 from .membership import HeartbeatTimer, Membership, RegisterTimer
 from .messages import (
     Consume,
@@ -56,7 +53,6 @@ from .messages import (
     Produce,
     ProducerIdsReserved,
     Registered,
-    ReportDamage,
     Synced,
 )
 from .metadata import MetadataImage
@@ -66,6 +62,7 @@ from .producer_id_pool import ProducerIdPool, ProducerIdTimer
 from .reads import Reads, ReadTimer
 from .replica import PartitionLeading, Replica
 from .replicas import Replicas
+from .stopping import Stopping, StopTimer
 from .writes import AckTimer, Writes
 
 
@@ -96,16 +93,11 @@ class StrangersTimer(Timer, frozen=True):
     """The grace period is over."""
 
 
-class StopTimer(Timer, frozen=True):
-    """Controlled shutdown takes too long."""
-
-
 class Stop(Message, frozen=True):
     """Local: hand over leadership, then end (SIGTERM)."""
 
 
 HOUSEKEEPING_MS = 1000
-PROPOSAL_PAUSE_MS = 50
 
 
 class Broker(Actor):
@@ -125,8 +117,12 @@ class Broker(Actor):
         )
         self.metadata = MetadataFollower(config.cluster_id, config.controllers)
         self.logs = Replicas()
+        self.damage = Damage(
+            config.id, config.controllers, self.logs, self.membership, lambda: self.image, lambda: self.writes
+        )
         self.proposals = IsrProposals(config.id, config.controllers)
-        self.followers = Followers(self.logs.open, lambda: self.image, self.proposals, self._advance, self._damaged)
+        self.followers = Followers(self.logs.open, lambda: self.image, self.proposals, self._advance, self.damage.found)
+        self.in_sync = InSync(self.logs.open, self.proposals, self.followers, self.membership, self._isr_changed)
         self.fetchers = Fetchers(
             config.id,
             config.directory_id,
@@ -136,15 +132,15 @@ class Broker(Actor):
             config.fetch_retry_ms,
         )
         self.producer_ids = ProducerIdPool(config.id, config.controllers)
-        self.reads = Reads(self._find, self._where, self._damaged)
+        self.reads = Reads(self._find, self._where, self.damage.found)
         self.writes = Writes(self._find, self._where, self._appended)
+        self.stopping = Stopping(self.membership, self.logs, config.boot_id, config.stop_ms)
         self._unsynced: dict[Partition, None] = {}
         self._ahead = Ahead()
         self._clean_epoch = -1
         self._same_boot = False
         self._life = (0, Generation(0))  # its number, and when that is durable
         self._serving = False  # metadata is applied past the own registration
-        self._stopped_at: Generation | None = None  # the last checkpoint of a controlled shutdown
 
     # --- What others may ask ---
 
@@ -187,12 +183,12 @@ class Broker(Actor):
                     self._serve(sender, message, ctx)
             case Fetch():
                 self.followers.on_fetch(sender, message, ctx)
-                self._propose(ctx)
+                self.in_sync.propose(ctx)
             case Fetched():
                 self._unsynced.update(dict.fromkeys(self.fetchers.answered(sender, message, self.broker_epoch, ctx)))
             case Synced():
                 self.followers.on_synced(message, ctx)
-                self._propose(ctx)
+                self.in_sync.propose(ctx)
             case MetadataUpdate():
                 self._adopt(self.metadata.on_update(message, ctx), ctx)
                 self.membership.hear_of(self.metadata.active, ctx)
@@ -202,9 +198,9 @@ class Broker(Actor):
                 self._adopt(self.metadata.on_snapshot(message, ctx), ctx)
             case HeartbeatReply():
                 self.membership.on_reply(message, ctx, self.metadata.epoch)
-                self._maybe_stopped(ctx)
+                self.stopping.maybe_finish(ctx)
             case PartitionsAltered():
-                self._on_altered(message, ctx)
+                self.in_sync.on_altered(message, ctx)
             case Registered():
                 if self.membership.on_registered(message, ctx):
                     # Only now: a life that never registered must not vouch for the one before it.
@@ -226,7 +222,7 @@ class Broker(Actor):
             case PeerGone():
                 self.metadata.on_peer_gone(message.node, ctx)
             case Stop():
-                self._stop(ctx)
+                self.stopping.begin(self.image.end, ctx)
             case _:
                 pass
 
@@ -247,7 +243,7 @@ class Broker(Actor):
             case RegisterTimer():
                 self.membership.on_register_timer(ctx)
             case ProposalTimer():
-                self.proposals.on_timer(self.membership.active, self.broker_epoch, ctx)
+                self.in_sync.on_timer(ctx)
             case ProducerIdTimer():
                 self.producer_ids.on_timer(self.membership.active, self.broker_epoch, ctx)
             case HousekeepingTimer():
@@ -257,7 +253,7 @@ class Broker(Actor):
             case StrangersTimer():
                 self.logs.remove_strangers(self.image, ctx)
             case StopTimer():
-                self._finish_stop(ctx)
+                self.stopping.finish(ctx)
             case _:
                 self._adopt(self.metadata.on_timer(timer, ctx), ctx)
 
@@ -284,8 +280,7 @@ class Broker(Actor):
             elif replica.copying is not None:
                 moved.setdefault(replica.leader, []).append(partition)
         self.fetchers.synced(moved, self.broker_epoch, ctx)
-        if self._stopped_at is not None and generation >= self._stopped_at:
-            ctx.stop("controlled shutdown is complete")
+        self.stopping.synced(generation, ctx)
 
     def _not_yet(self, sender: Address, message: FetchLeadership | Describe, ctx: Context) -> None:
         """What this broker knows may be older than what the asker knows: say nothing of it."""
@@ -303,26 +298,6 @@ class Broker(Actor):
         life, after = self._life
         self.membership.register(claims, nameless, self._same_boot, self._clean_epoch, ctx, life, after)
         ctx.set_timer(HousekeepingTimer(), HOUSEKEEPING_MS)
-
-    def _stop(self, ctx: Context) -> None:
-        if self.membership.state != "running":
-            self._finish_stop(ctx)
-            return
-        self.membership.stop()
-        self.membership.heartbeat(self.image.end, ctx)
-        ctx.set_timer(StopTimer(), self.config.stop_ms)
-
-    def _maybe_stopped(self, ctx: Context) -> None:
-        if self.membership.state == "stopping" and self.membership.may_stop:
-            self._finish_stop(ctx)
-
-    def _finish_stop(self, ctx: Context) -> None:
-        if self._stopped_at is not None:
-            return
-        for partition in sorted(self.replicas):
-            self.replicas[partition].log.close_clean()
-        self.logs.checkpoint(ctx.disk)
-        self._stopped_at = write_clean_shutdown(ctx.disk, CleanShutdown(self.broker_epoch, self.config.boot_id))
 
     # --- Metadata ---
 
@@ -345,7 +320,7 @@ class Broker(Actor):
         for partition in partitions:
             self._reconcile(partition, ctx)
         self.fetchers.poll(self.broker_epoch, ctx)
-        self._consider_all(ctx)
+        self.in_sync.consider_all(ctx)
         self._serve_waiting(None, ctx)
 
     def _reconcile(self, partition: Partition, ctx: Context) -> None:
@@ -362,9 +337,10 @@ class Broker(Actor):
         self._unsynced[partition] = None  # what an earlier life wrote may be no further than the page cache
         if replica.damaged:
             if self.me in state.isr or self.me in state.elr:
-                self._report_damage(replica, ctx)
+                self.damage.report(replica, ctx)
                 return
-            replica = self._replace_damaged(replica, ctx)
+            self._leave_role(replica, ctx)
+            replica = self.damage.replace(replica, ctx)
         if state.leader_epoch < replica.leader_epoch:
             return
         if state.leader_epoch == replica.leader_epoch and replica.leader == state.leader:
@@ -394,14 +370,11 @@ class Broker(Actor):
 
     def _commit_isr(self, replica: Replica, ctx: Context) -> None:
         leading = replica.leading
-        state = self.image.partitions[replica.partition]
         if leading is None:
             return
-        if leading.commit(state.isr, state.partition_epoch, replica.min_insync):
-            self.proposals.settle(replica.partition)
-            self._isr_changed(replica, leading, ctx)
-        elif leading.min_insync != replica.min_insync:
-            leading.min_insync = replica.min_insync
+        before = leading.min_insync
+        news = self.in_sync.committed(replica, self.image.partitions[replica.partition], ctx)
+        if not news and leading.min_insync != before:  # the topic was altered
             self._advance(replica, ctx)
 
     def _isr_changed(self, replica: Replica, leading: PartitionLeading, ctx: Context) -> None:
@@ -475,88 +448,14 @@ class Broker(Actor):
         if leading.enough and (self.membership.holds_lease(ctx.now) or bug("no-lease")):
             self.writes.acks.release(replica.partition, replica.hw, leading.epoch, replica.log.start, ctx)
 
-    # --- In-sync replicas ---
-
-    def _on_altered(self, answer: PartitionsAltered, ctx: Context) -> None:
-        sent = self.proposals.answered(answer.id, ctx)
-        if not sent:
-            return
-        if answer.error is not ErrorCode.NONE:
-            if answer.leader >= 0:
-                self.membership.active = answer.leader
-            ctx.set_timer(ProposalTimer(), PROPOSAL_PAUSE_MS)
-            return
-        for result in answer.results:
-            change = sent.get(result.partition)
-            leading = self._leading(result.partition)
-            if change is None or result.error is ErrorCode.NOT_CONTROLLER:
-                continue  # no verdict of a controller that knows less than this broker
-            self.proposals.decided(change)
-            if leading is None or leading.epoch != change.leader_epoch:
-                continue
-            if result.leader_epoch != leading.epoch:
-                continue  # another term: the proposal may be committed, so it counts until the metadata end this one
-            # A refusal tells the committed state too. An earlier copy of this proposal may be part of it.
-            if leading.commit(result.isr, result.partition_epoch, leading.min_insync):
-                self._isr_changed(self.replicas[result.partition], leading, ctx)
-            elif leading.proposal is change:
-                leading.proposal = None
-        if any(result.error is ErrorCode.NOT_CONTROLLER for result in answer.results):
-            ctx.set_timer(ProposalTimer(), PROPOSAL_PAUSE_MS)
-        else:
-            self._propose(ctx)
-
-    def _consider_all(self, ctx: Context) -> None:
-        """A broker may have been unfenced: whoever has caught up may join now."""
-        for partition in sorted(self.replicas):
-            replica = self.replicas[partition]
-            if replica.leading is not None:
-                self.followers.consider(replica, replica.leading)
-        self._propose(ctx)
-
-    def _propose(self, ctx: Context) -> None:
-        self.proposals.poll(self.membership.active, self.broker_epoch, ctx)
-
     def _lower(self, replica: Replica, ctx: Context, offset: int) -> Generation | None:
         return self.logs.lower(replica, offset, ctx.disk)
-
-    def _leading(self, partition: Partition) -> PartitionLeading | None:
-        replica = self.replicas.get(partition)
-        return None if replica is None else replica.leading
-
-    # --- Damage ---
-
-    def _damaged(self, replica: Replica, why: str, ctx: Context) -> None:
-        """Bytes on disk are not what was written: serve nothing of this log any more, and say so (D19)."""
-        if replica.damaged:
-            return
-        replica.damaged = why
-        ctx.emit(events.LogDamaged(broker=self.me, partition=self.image.name(replica.partition), cause=why))
-        self.writes.acks.refuse(replica.partition, ErrorCode.KAFKA_STORAGE_ERROR, ctx)
-        self._report_damage(replica, ctx)
-
-    def _report_damage(self, replica: Replica, ctx: Context) -> None:
-        active = self.config.controllers.get(self.membership.active)
-        if active is not None:
-            report = ReportDamage(self.me, self.broker_epoch, [replica.partition])
-            ctx.send(address(active, "controller"), report)
-
-    def _replace_damaged(self, replica: Replica, ctx: Context) -> Replica:
-        """The cluster does not count on this copy any more: set it aside and begin again from the leader."""
-        self._leave_role(replica, ctx)
-        name = self.logs.quarantine(replica.partition, ctx)
-        ctx.emit(
-            events.LogQuarantined(
-                broker=self.me, partition=self.image.name(replica.partition), directory=name, cause=replica.damaged
-            )
-        )
-        return self.logs.ensure(self.image.partitions[replica.partition], self.image, ctx)
 
     # --- Once a second ---
 
     def _housekeeping(self, ctx: Context) -> None:
         ctx.set_timer(HousekeepingTimer(), HOUSEKEEPING_MS)
-        if self._stopped_at is None:
+        if not self.stopping.closed:
             self.logs.checkpoint(ctx.disk)
         for partition in sorted(self.replicas):
             replica = self.replicas[partition]
@@ -565,13 +464,8 @@ class Broker(Actor):
                 if state is not None and self._serving:
                     self._reconcile(partition, ctx)
                 continue
-            leading = replica.leading
-            if leading is None:
-                continue
-            change = leading.propose_leave(ctx.now, self.config.replica_lag_ms, self.followers.eligible)
-            if change is not None:
-                self.proposals.propose(change)
-        self._propose(ctx)
+            self.in_sync.leave_behind(replica, self.config.replica_lag_ms, ctx)
+        self.in_sync.propose(ctx)
 
 
 BOOT_PATH = "boot-id"
