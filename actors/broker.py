@@ -32,6 +32,7 @@ from .followers import Followers
 from .in_sync import InSync
 from .isr_proposals import IsrProposals, ProposalTimer
 from .kernel import Actor, Address, Context, JobDone, Message, Timer
+from .measuring import Measuring
 from .membership import HeartbeatTimer, Membership, RegisterTimer
 from .messages import (
     Consume,
@@ -44,6 +45,7 @@ from .messages import (
     GiveProducerId,
     HeartbeatReply,
     Leadership,
+    Measure,
     MetadataRange,
     MetadataSnapshot,
     MetadataUpdate,
@@ -134,6 +136,7 @@ class Broker(Actor):
         self.producer_ids = ProducerIdPool(config.id, config.controllers)
         self.reads = Reads(self._find, self._where, self.damage.found)
         self.writes = Writes(self._find, self._where, self._appended)
+        self.measuring = Measuring(config.id, self.logs.open, self.membership)
         self.stopping = Stopping(self.membership, self.logs, config.boot_id, config.stop_ms)
         self._unsynced: dict[Partition, None] = {}
         self._ahead = Ahead()
@@ -215,6 +218,8 @@ class Broker(Actor):
                 )
             case Describe():
                 ctx.send(sender, describe(self.image, message, self.config.cluster_id))
+            case Measure():
+                ctx.send(sender, self.measuring.answer(message, self.image, ctx))
             case GiveProducerId():
                 self.producer_ids.give(sender, message, self.membership.active, self.broker_epoch, ctx)
             case ProducerIdsReserved():

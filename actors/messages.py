@@ -9,6 +9,8 @@ Nobody adopts a leader epoch or a broker epoch from a peer's message: only commi
 
 from __future__ import annotations
 
+from .chronicle_messages import EventsFetched as EventsFetched
+from .chronicle_messages import FetchEvents as FetchEvents
 from .envelope import METADATA as METADATA
 from .envelope import PROTOCOL_VERSION as PROTOCOL_VERSION
 from .envelope import Envelope as Envelope
@@ -19,6 +21,9 @@ from .envelope import Reborn as Reborn
 from .envelope import TopicId as TopicId
 from .errors import ErrorCode
 from .kernel import Incarnation, Message, Payload
+from .measuring_messages import Measure as Measure
+from .measuring_messages import Measured as Measured
+from .measuring_messages import ReplicaMeasure as ReplicaMeasure
 from .pictures import BrokerPicture as BrokerPicture
 from .pictures import Describe as Describe
 from .pictures import Described as Described

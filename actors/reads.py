@@ -134,7 +134,10 @@ class Reads:
                 raise OffsetOutOfRange
             if wanted.offset < limit and (size > 0 or first):
                 data = replica.log.read(wanted.offset, max(size, 1), limit=limit, min_one=first)
-                records = Payload(data) if len(data) else None
+                if len(data):
+                    records = Payload(data)
+                    replica.bytes_out += len(data)
+                    replica.records_out += max(0, replica.log.read_to - wanted.offset)
         except OffsetOutOfRange:
             return self._part(replica, ErrorCode.OFFSET_OUT_OF_RANGE, hw)
         except CorruptLog as error:

@@ -133,6 +133,8 @@ class Replica:
         self.leader_epoch = -1
         self.role: PartitionLeading | Copying | None = None
         self.damaged = ""  # why this replica must not be used any more, or empty
+        self.bytes_out = 0  # given to consumers by this life
+        self.records_out = 0  # the same in offsets
 
     @property
     def hw(self) -> int:

@@ -1,16 +1,18 @@
 """What a node is made of: the only place where the classes of actors are named.
 
 From a formatted cluster and a node's id come the actors of that node, each with its configuration, and the addresses
-at which they find each other. A node hosts a `controller`, a `broker`, or both; under those names they are addressed.
+at which they find each other. A node hosts a `controller`, a `broker`, or both, and remembers its `events`; under those
+names they are addressed.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
 from ..actors.broker import Broker, BrokerConfig
+from ..actors.chronicle import Chronicle
 from ..actors.controller import Controller, ControllerConfig
 from ..actors.kernel import Actor, Incarnation
 from ..actors.node import Node
@@ -21,6 +23,7 @@ from .settings import ClusterConfig, NodeConfig, TopicDefaults
 
 BROKER = "broker"
 CONTROLLER = "controller"
+EVENTS = "events"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -48,12 +51,15 @@ MakeNode = Callable[[str, Incarnation, Disk, Random, dict[str, Actor]], Node]
 """`Node`, or a class of nodes with something around them."""
 
 
-def assemble(formatted: Formatted, node_id: int, disk: Disk, make: MakeNode = Node) -> Node:
-    """A node that has not started yet, with a new incarnation."""
+def assemble(
+    formatted: Formatted, node_id: int, disk: Disk, make: MakeNode = Node, earlier: Iterable[bytes] = ()
+) -> Node:
+    """A node that has not started yet, with a new incarnation. `earlier`: the last lines of its file of events."""
     seed = int.from_bytes(os.urandom(16))
     incarnation = Incarnation(int.from_bytes(os.urandom(8)) >> 2 | 1)
     node = formatted.config.node(node_id)
-    return make(node.address, incarnation, disk, Random(seed), actors(formatted, node, boot_id()))
+    made = {**actors(formatted, node, boot_id()), EVENTS: Chronicle(earlier)}
+    return make(node.address, incarnation, disk, Random(seed), made)
 
 
 def actors(formatted: Formatted, node: NodeConfig, boot: str) -> dict[str, Actor]:

@@ -19,6 +19,7 @@ from contextlib import closing, suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 
+from ..actors.chronicle import REMEMBERED
 from ..actors.events import BrokerUnfencedEvent
 from ..actors.kernel import Address, Event
 from ..storage.checkpoint import ForeignDirectory
@@ -188,15 +189,15 @@ class Life:
                 def say(text: str) -> None:
                     log.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {text}\n")
 
-                def on_event(actor: Address, event: Event) -> None:
-                    events.write(actor, event)
+                def on_event(actor: Address, event: Event) -> bytes:
                     if isinstance(event, BrokerUnfencedEvent):
                         self._tell(Report("unfenced", event.broker))
+                    return events.write(actor, event)
 
                 self._shell = node_shell(
                     self._formatted,
                     self.node,
-                    assemble(self._formatted, self.node, disk, partial(CutNode, self._cuts)),
+                    assemble(self._formatted, self.node, disk, partial(CutNode, self._cuts), events.newest(REMEMBERED)),
                     on_event=on_event,
                     on_start=self._started,
                     on_slow=lambda what, seconds: say(f"slow: {what} took {seconds * 1000:.0f} ms"),

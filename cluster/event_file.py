@@ -23,6 +23,7 @@ from ..actors.kernel import Address, Event, actor_of
 from .formatting import EVENTS_FILE, OLD_EVENTS_FILE
 
 LIMIT_BYTES = 8 << 20
+NEWEST_BYTES = 512 << 10
 
 
 class Happened(msgspec.Struct, frozen=True):
@@ -64,8 +65,10 @@ class EventFile:
         self._torn = False  # the file ends within a line
         self._descriptor = self._opened()
 
-    def write(self, actor: Address, event: Event) -> None:
-        line = msgspec.json.encode(happened(self._node, actor, event, time.time_ns() // 1_000_000)) + b"\n"
+    def write(self, actor: Address, event: Event) -> bytes:
+        """Write one line, and return it without its end."""
+        whole = msgspec.json.encode(happened(self._node, actor, event, time.time_ns() // 1_000_000))
+        line = whole + b"\n"
         if self._size and self._size + len(line) > self._limit:
             self._rotate()
         if self._torn:
@@ -75,9 +78,17 @@ class EventFile:
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            return
+            return whole
         self._torn = written < len(line)
         self._size += written
+        return whole
+
+    def newest(self, count: int) -> list[bytes]:
+        """The last lines that are whole, the oldest first, as far as they lie within the end of the current file."""
+        begin = max(0, self._size - NEWEST_BYTES)
+        data = os.pread(self._descriptor, NEWEST_BYTES, begin)
+        lines = data.split(b"\n")[1 if begin else 0 : -1]
+        return [line for line in lines if line and _decoded(line) is not None][-count:]
 
     def close(self) -> None:
         os.close(self._descriptor)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..actors.broker import Stop
+from ..actors.chronicle import REMEMBERED, Noted
 from ..actors.events import BrokerUnfencedEvent
 from ..actors.kernel import Address, Event
 from ..actors.node import Node
@@ -23,7 +24,7 @@ from ..storage.disk import StorageError
 from ..storage.real import RealDisk
 from ..transport.errors import TransportError
 from ..transport.process import Ended, Ending, Shell
-from .assembly import BROKER, assemble, seat
+from .assembly import BROKER, EVENTS, assemble, seat
 from .event_file import EventFile
 from .formatting import LOG_FILE, Formatted
 from .launcher import Report
@@ -76,15 +77,15 @@ def _live(
     disk.lock()
     with closing(EventFile(directory, node_id)) as events:
 
-        def on_event(actor: Address, event: Event) -> None:
-            events.write(actor, event)
+        def on_event(actor: Address, event: Event) -> bytes:
             if isinstance(event, BrokerUnfencedEvent):
                 channel.tell(Report("unfenced", event.broker))
+            return events.write(actor, event)
 
         shell: Shell = node_shell(
             formatted,
             node_id,
-            assemble(formatted, node_id, disk),
+            assemble(formatted, node_id, disk, earlier=events.newest(REMEMBERED)),
             on_event=on_event,
             on_start=lambda shell: channel.tell(Report("listening", node_id)),
             on_slow=lambda what, seconds: _say(f"slow: {what} took {seconds * 1000:.0f} ms"),
@@ -99,16 +100,23 @@ def node_shell(
     node_id: int,
     made: Node,
     *,
-    on_event: Callable[[Address, Event], None],
+    on_event: Callable[[Address, Event], bytes],
     on_start: Callable[[Shell], None],
     on_slow: Callable[[str, float], None],
     log: Callable[[str], None],
     signals: Mapping[int, Callable[[], None]] | None = None,
 ) -> Shell:
-    """The shell of an assembled node, with the sockets that its place in the cluster asks for."""
+    """The shell of an assembled node, with the sockets that its place in the cluster asks for.
+
+    `on_event` writes an event down, and returns the line.
+    """
+
+    def note(actor: Address, event: Event) -> None:
+        shell.tell(EVENTS, Noted(on_event(actor, event)))
+
     config = formatted.config
     place = seat(config, config.node(node_id))
-    return Shell(
+    shell = Shell(
         made,
         bind=place.bind,
         broadcast=place.broadcast,
@@ -117,11 +125,12 @@ def node_shell(
         watch=place.watch,
         insecure=config.cluster.insecure,
         on_start=on_start,
-        on_event=on_event,
+        on_event=note,
         on_slow=on_slow,
         log=log,
         signals=signals,
     )
+    return shell
 
 
 def finish(shell: Shell, node_id: int, formatted: Formatted) -> None:

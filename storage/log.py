@@ -91,6 +91,7 @@ class Log(Reading):
         self.producers = recovered.producers
         self._lazy = settings.durability == "os"
         self._snapshots = list(recovered.snapshots)
+        self.bytes_in = 0  # written since it was opened
         self._since_snapshot = 0
         self._safe_end = recovered.end  # everything below survives the loss of power
         self._unsynced: deque[tuple[Generation, int]] = deque()  # (generation, what `_safe_end` becomes with it)
@@ -238,6 +239,7 @@ class Log(Reading):
             position += header.size
         self.end = headers[-1].next_offset
         self._since_snapshot += len(data)
+        self.bytes_in += len(data)
         if not self._lazy:
             self._unsynced.append((generation, self.end))
         if segment.index is not None and len(segment.index) - segment.index_saved >= LAZY_ENTRIES:

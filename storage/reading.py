@@ -52,6 +52,7 @@ class Reading:
         self._tail = Tail(settings.tail_cache_bytes)
         self._cursors: dict[int, tuple[int, int]] = {}  # where reads ended: offset -> (segment base, position)
         self._loaded: deque[Segment] = deque()
+        self.read_to = self.start  # the offset after the last batch that a read has given
 
     def read(self, offset: int, max_bytes: int, *, limit: int, min_one: bool = True) -> bytes | memoryview:
         """Whole batches from the one that contains `offset`, up to `max_bytes`, none that reaches `limit` or beyond.
@@ -65,14 +66,15 @@ class Reading:
         if offset >= limit:
             return b""
         if self._tail.covers(offset):
-            return self._tail.read(offset, max_bytes, limit, min_one)
+            data, self.read_to = self._tail.read(offset, max_bytes, limit, min_one)
+            return data
         number = max(0, bisect_right(self._bases, offset) - 1)
         while self.segments[number].end <= offset or not self.segments[number].size:
             number += 1
-        data = self._read_segment(self.segments[number], offset, max_bytes, limit, min_one)
-        if not data and self.settings.compacted and self.segments[number].end < limit:
+        found = self._read_segment(self.segments[number], offset, max_bytes, limit, min_one)
+        if not found and self.settings.compacted and self.segments[number].end < limit:
             return self.read(self.segments[number].end, max_bytes, limit=limit, min_one=min_one)
-        return data
+        return found
 
     def _read_segment(
         self, segment: Segment, offset: int, max_bytes: int, limit: int, min_one: bool
@@ -116,6 +118,7 @@ class Reading:
             if len(self._cursors) >= 64:
                 self._cursors.pop(next(iter(self._cursors)))
             self._cursors[expected] = (segment.base, position + at)
+        self.read_to = expected
         return window[first:at]
 
     def _checked_header(

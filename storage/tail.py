@@ -36,8 +36,8 @@ class Tail:
         """Whether the batch with this offset, if the log has it, is here."""
         return bool(self._bases) and self._bases[0] <= offset <= self._lasts[-1]
 
-    def read(self, offset: int, max_bytes: int, limit: int, min_one: bool) -> bytes:
-        """As `Log.read`."""
+    def read(self, offset: int, max_bytes: int, limit: int, min_one: bool) -> tuple[bytes, int]:
+        """As `Log.read`, and the offset after what is given."""
         first = number = bisect_left(self._lasts, offset)
         room = max_bytes
         while number < len(self._lasts) and self._lasts[number] < limit:
@@ -46,7 +46,7 @@ class Tail:
                 break
             room -= size
             number += 1
-        return b"".join(self._batches[first:number])
+        return b"".join(self._batches[first:number]), self._lasts[number - 1] + 1 if number > first else offset
 
     def cut(self, end: int) -> None:
         """Forget batches that reach `end` or beyond."""

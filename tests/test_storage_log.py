@@ -112,6 +112,18 @@ def test_reads_give_whole_batches_below_the_limit_and_at_least_one() -> None:
         log.read(21, 100, limit=20)
 
 
+@pytest.mark.parametrize("cached", [0, 100_000])
+def test_a_read_says_where_it_ended(cached: int) -> None:
+    _, log = fresh(LogSettings(tail_cache_bytes=cached))
+    size = len(batch(2))
+    for _ in range(10):
+        log.append(batch(2), 1, 0)
+    for offset, room, limit, end in ((0, 0, 20, 2), (7, 3 * size, 20, 12), (1, 10_000, 5, 4), (6, 10_000, 20, 20)):
+        log.read(offset, room, limit=limit)
+        assert log.read_to == end
+    assert log.bytes_in == 10 * size
+
+
 def test_a_batch_larger_than_the_window_is_read_from_disk() -> None:
     _, log = fresh(LogSettings(tail_cache_bytes=0))
     log.append(batch(1), 1, 0)
