@@ -40,7 +40,7 @@ def register(commands: Commands) -> None:
 
 def run_up(arguments: argparse.Namespace) -> int:
     from ..cluster.launcher import Launcher
-    from ..cluster.supervisor import choose_config, prepare, start, stop
+    from ..cluster.supervisor import choose_config, prepare, start, start_links, stop
 
     began = time.monotonic()
     formatted = prepare(choose_config(arguments.config, arguments.data))
@@ -54,10 +54,11 @@ def run_up(arguments: argparse.Namespace) -> int:
     signal.signal(signal.SIGHUP, _interrupt)
     count = len(formatted.config.nodes)
     print(f"starting {count} {'node' if count == 1 else 'nodes'} in {formatted.directory}", flush=True)
-    from ..cluster.node_process import run_node
+    from ..cluster.node_process import run_forked
 
-    launcher = Launcher(formatted, run_node)
+    launcher = Launcher(formatted, run_forked)
     try:
+        start_links(formatted, launcher)
         start(formatted, launcher)
         for node in formatted.config.nodes:
             print(f"node {node.id}: {' and '.join(node.actors)} at {node.address.removeprefix('tcp://')}")

@@ -91,19 +91,21 @@ def run_kill(arguments: argparse.Namespace) -> int:
 
 def run_restart(arguments: argparse.Namespace) -> int:
     from ..cluster.launcher import Launcher
-    from ..cluster.node_process import run_node
+    from ..cluster.node_process import run_forked
     from ..cluster.processes import forget, supervisor_of, terminate
     from ..cluster.supervision import await_restart
-    from ..cluster.supervisor import STOP_PATIENCE, await_process
+    from ..cluster.supervisor import STOP_PATIENCE, await_process, start_links
 
     formatted, node, process = _one(arguments)
-    terminate([] if process is None else [process], STOP_PATIENCE)
     supervisor = supervisor_of(formatted.directory)
+    launcher = Launcher(formatted, run_forked)
+    if supervisor is None:
+        start_links(formatted, launcher)  # a node hands over through it
+    terminate([] if process is None else [process], STOP_PATIENCE)
     if supervisor is not None and formatted.config.restarts(node):
         pid = await_restart(formatted, node, supervisor, 0 if process is None else process.pid).pid
     else:
         forget(formatted.directory)
-        launcher = Launcher(formatted, run_node)
         pid = launcher.start(node.id)
         await_process(formatted, launcher, node.id, pid)
     print(f"node {node.id} runs as process {pid} at {node.address.removeprefix('tcp://')}")

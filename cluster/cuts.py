@@ -19,6 +19,10 @@ class Cuts:
     def __init__(self) -> None:
         self._cut: frozenset[tuple[str, str]] = frozenset()  # (source, target)
 
+    def cut(self, source: str, target: str) -> None:
+        """What the source says does not reach the target."""
+        self._cut |= {(source, target)}
+
     def isolate(self, endpoint: str, others: Iterable[str]) -> None:
         """Neither reaches the other."""
         pairs = {(endpoint, other) for other in others if other != endpoint}

@@ -32,7 +32,8 @@ from .cuts import CutNode, Cuts
 from .event_file import EventFile
 from .formatting import LOG_FILE, ClusterRefused, Formatted
 from .launcher import Report
-from .node_process import RESERVE, finish, node_shell
+from .link_process import LinkThread
+from .node_process import RESERVE, finish, node_shell, stamped
 
 PATIENCE = 30.0
 
@@ -187,7 +188,7 @@ class Life:
             ):
 
                 def say(text: str) -> None:
-                    log.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {text}\n")
+                    log.write(stamped(text))
 
                 def on_event(actor: Address, event: Event) -> bytes:
                     if isinstance(event, BrokerUnfencedEvent):
@@ -216,16 +217,23 @@ class Embedded:
 
     def __init__(self, formatted: Formatted) -> None:
         self.formatted = formatted
-        self._cuts = Cuts()
+        self.cuts = Cuts()
+        self._links: LinkThread | None = None
         self._lives: dict[int, Life] = {}
         self._count = 0
         self._told: SimpleQueue[Report] = SimpleQueue()
+
+    def start_links(self) -> None:
+        """Have the proxy between the nodes, if this cluster has one; returns when it listens."""
+        if self.formatted.links is None or (self._links is not None and self._links.alive):
+            return
+        self._links = LinkThread(self.formatted)
 
     def start(self, node: int) -> int:
         """Begin a life; its number."""
         assert node not in self._lives or not self._lives[node].alive, f"node {node} runs already"
         self._count += 1
-        self._lives[node] = Life(self.formatted, node, self._count, self._cuts, self._told.put)
+        self._lives[node] = Life(self.formatted, node, self._count, self.cuts, self._told.put)
         return self._count
 
     def reports(self, timeout: float | None = None) -> Iterator[Report]:
@@ -269,12 +277,5 @@ class Embedded:
     def kill_all(self) -> None:
         for life in self._lives.values():
             life.kill()
-
-    def isolate(self, node: int) -> None:
-        """Cut a node off from all others, but not from clients."""
-        nodes = {other.id: other.address for other in self.formatted.config.nodes}
-        self._cuts.isolate(nodes[node], nodes.values())
-
-    def heal(self, node: int) -> None:
-        """Connect it again."""
-        self._cuts.heal(self.formatted.config.node(node).address)
+        if self._links is not None:
+            self._links.close()

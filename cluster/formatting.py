@@ -23,10 +23,12 @@ from ..storage.disk import StorageError
 from ..storage.files import FileReader
 from ..storage.real import RealDisk
 from ..storage.unsynced import LOCK, REPLACING
+from .links import LinkPorts, link_ports
 from .settings import ClusterConfig, NodeConfig
 
 RUNTIME_FILE = "cluster.json"
 LOG_FILE = "node.log"
+LINKS_LOG = "links.log"
 EVENTS_FILE = "events.jsonl"
 OLD_EVENTS_FILE = "events.1.jsonl"
 LEVEL = 1  # of the runtime file
@@ -46,6 +48,7 @@ class Formatted(msgspec.Struct, frozen=True):
     directories: dict[int, str]  # node id -> directory id
     level: int = LEVEL
     here: tuple[int, ...] | None = None  # the nodes that were formatted one by one, see `one_node`; None: all, by `up`
+    links: LinkPorts | None = None  # None: nodes connect to each other directly
 
     @property
     def directory(self) -> Path:
@@ -96,7 +99,9 @@ def format_cluster(config: ClusterConfig) -> Formatted:
             identity = Identity(cluster_id, node.id, new_id(), voters)
             make_identity(config.data_of(node), identity)
         directories[node.id] = identity.directory_id
-    formatted = Formatted(cluster_id, kept_ports(config, stored).with_ports(), directories)
+    config = kept_ports(config, stored).with_ports()
+    links = link_ports(config, None if stored is None else stored.links)
+    formatted = Formatted(cluster_id, config, directories, links=links)
     write_formatted(formatted)
     return formatted
 

@@ -11,13 +11,56 @@ from pathlib import Path
 from typing import Protocol
 
 from ..client.errors import BarnabasError
+from .cuts import Cuts
 from .formatting import ClusterRefused, Formatted
+from .link_control import LinkControl
 from .processes import NodeProcess, forget, kill, living, recorded, terminate
-from .supervisor import STOP_PATIENCE, RemoteLauncher, can_elect, enough, start
+from .settings import ClusterConfig
+from .supervisor import STOP_PATIENCE, RemoteLauncher, can_elect, enough, start, start_links
 
 
 class NotPossible(BarnabasError, NotImplementedError):
     """This cluster cannot do that; the message says why, and what can."""
+
+
+class Links(Protocol):
+    """What can be done to what nodes say to each other; see `link_control`."""
+
+    def isolate(self, node: int) -> None: ...
+
+    def cut(self, source: int, target: int) -> None: ...
+
+    def slow(
+        self, source: int, target: int, *, delay_ms: int = 0, jitter_ms: int = 0, bytes_per_s: int = 0
+    ) -> None: ...
+
+    def reset(self, source: int, target: int) -> None: ...
+
+    def heal(self, *nodes: int) -> None: ...
+
+
+class _LostLinks:
+    """Direct links between threads: what is cut is lost on arrival, see `cuts`."""
+
+    def __init__(self, config: ClusterConfig, cuts: Cuts) -> None:
+        self._addresses = {node.id: node.address for node in config.nodes}
+        self._cuts = cuts
+
+    def isolate(self, node: int) -> None:
+        self._cuts.isolate(self._addresses[node], self._addresses.values())
+
+    def cut(self, source: int, target: int) -> None:
+        self._cuts.cut(self._addresses[source], self._addresses[target])
+
+    def slow(self, source: int, target: int, *, delay_ms: int = 0, jitter_ms: int = 0, bytes_per_s: int = 0) -> None:
+        raise NotPossible(f'node {source} speaks to node {target} directly: use links="proxied" to slow it')
+
+    def reset(self, source: int, target: int) -> None:
+        raise NotPossible(f'node {source} speaks to node {target} directly: use links="proxied" to break connections')
+
+    def heal(self, *nodes: int) -> None:
+        for node in nodes or self._addresses:
+            self._cuts.heal(self._addresses[node])
 
 
 class Hosting(Protocol):
@@ -45,9 +88,10 @@ class Hosting(Protocol):
 
     def restart(self, nodes: Sequence[int]) -> None: ...
 
-    def isolate(self, node: int) -> None: ...
-
-    def heal(self, node: int) -> None: ...
+    @property
+    def links(self) -> Links:
+        """Raises NotPossible where nothing can be done to them."""
+        ...
 
 
 class Processes:
@@ -59,6 +103,7 @@ class Processes:
         self._launcher = RemoteLauncher(formatted.directory, temporary=temporary)
 
     def start(self, nodes: Sequence[int] = ()) -> None:
+        start_links(self._formatted, self._launcher)
         start(self._formatted, self._launcher, nodes)
 
     def stop(self, patience: float) -> None:
@@ -91,13 +136,14 @@ class Processes:
         terminate([found for found in living(self._directory) if found.node in nodes], STOP_PATIENCE)
         self.start(nodes)
 
-    def isolate(self, node: int) -> None:
-        raise NotPossible(
-            f'node {node} is a process, whose connections cannot be cut from here: use isolation="thread", or pause it'
-        )
-
-    def heal(self, node: int) -> None:
-        raise NotPossible(f"node {node} is a process, which cannot be isolated, so there is nothing to heal")
+    @property
+    def links(self) -> Links:
+        if self._formatted.links is None:
+            raise NotPossible(
+                'these nodes are processes that speak to each other directly: use links="proxied" to cut or slow what '
+                "they say, or pause one"
+            )
+        return LinkControl(self._formatted)
 
     @property
     def _directory(self) -> Path:
@@ -115,6 +161,7 @@ class Threads:
         self._embedded = Embedded(formatted)
 
     def start(self, nodes: Sequence[int] = ()) -> None:
+        self._embedded.start_links()
         try:
             start(self._formatted, self._embedded, nodes)
         except BaseException:
@@ -151,8 +198,8 @@ class Threads:
         self._embedded.end(nodes, STOP_PATIENCE)
         self.start(nodes)
 
-    def isolate(self, node: int) -> None:
-        self._embedded.isolate(node)
-
-    def heal(self, node: int) -> None:
-        self._embedded.heal(node)
+    @property
+    def links(self) -> Links:
+        if self._formatted.links is None:
+            return _LostLinks(self._formatted.config, self._embedded.cuts)
+        return LinkControl(self._formatted)

@@ -7,6 +7,7 @@
 A fork costs milliseconds where an interpreter costs a fifth of a second, but only a process without threads and
 sockets may fork safely. `barnabas up` is such a process. An application that holds clients is not, so for it
 `python -m barnabas.cluster.launcher DATA` is one: it takes `start N` on its input and prints reports as JSON lines.
+The proxy between the nodes is born here too, as node `LINKS`.
 When its input ends, so does the cluster: whoever started it is gone. With `temporary` behind DATA, the directory too.
 
 Each node leads a session of its own, so Ctrl-C reaches the supervisor only, and holds the writing end of a pipe on
@@ -28,6 +29,7 @@ from typing import Literal
 import msgspec
 
 from .formatting import ClusterRefused, Formatted, read_formatted
+from .links import LINKS
 from .processes import record
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -115,6 +117,11 @@ class Launcher:
         """The process ids of the nodes that have not ended."""
         return [child.pid for child in self._children.values()]
 
+    @property
+    def nodes_running(self) -> bool:
+        """Whether any node has not ended."""
+        return any(child.node != LINKS for child in self._children.values())
+
     def listen(self, descriptor: int) -> None:
         """Let `reports` return early when there is something to read here."""
         self._selector.register(descriptor, selectors.EVENT_READ)
@@ -172,13 +179,13 @@ def _how(code: int) -> str:
 
 def main() -> int:
     """`python -m barnabas.cluster.launcher DATA`: see the module's essay."""
-    from .node_process import run_node
+    from .node_process import run_forked
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started this; its end ends us
     formatted = read_formatted(Path(sys.argv[1]))
     if formatted is None:
         raise ClusterRefused(f"there is no cluster in {sys.argv[1]}")
-    launcher = Launcher(formatted, run_node)
+    launcher = Launcher(formatted, run_forked)
     launcher.listen(0)
     commands = b""
     while True:

@@ -26,8 +26,9 @@ from ..transport.errors import TransportError
 from ..transport.process import Ended, Ending, Shell
 from .assembly import BROKER, EVENTS, assemble, seat
 from .event_file import EventFile
-from .formatting import LOG_FILE, Formatted
+from .formatting import LINKS_LOG, LOG_FILE, Formatted
 from .launcher import Report
+from .links import LINKS, dialled
 
 RESERVE = 64 << 20
 """Bytes of each file system kept for metadata and offsets: user writes are refused below it."""
@@ -37,6 +38,16 @@ class Telling(Protocol):
     """What a `Channel` does here, or whoever runs a node in the foreground."""
 
     def tell(self, report: Report) -> None: ...
+
+
+def run_forked(formatted: Formatted, which: int, channel: Telling) -> int:
+    """What a launcher forks: one node, or the proxy between the nodes."""
+    if which != LINKS:
+        return run_node(formatted, which, channel)
+    from .link_process import run_links
+
+    _to_log(formatted.directory / LINKS_LOG)
+    return run_links(formatted, channel, _say)
 
 
 def run_node(formatted: Formatted, node_id: int, channel: Telling, *, foreground: bool = False) -> int:
@@ -124,6 +135,7 @@ def node_shell(
         topics={"M": BROKER},
         watch=place.watch,
         insecure=config.cluster.insecure,
+        dial=dialled(config, formatted.links, node_id),
         on_start=on_start,
         on_event=note,
         on_slow=on_slow,
@@ -152,6 +164,11 @@ def _to_log(path: Path) -> None:
     os.close(log)
 
 
+def stamped(sentence: str) -> str:
+    """A line of a log."""
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {sentence}\n"
+
+
 def _say(sentence: str) -> None:
-    sys.stderr.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {sentence}\n")
+    sys.stderr.write(stamped(sentence))
     sys.stderr.flush()

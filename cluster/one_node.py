@@ -30,7 +30,7 @@ from .formatting import (
     read_formatted,
     write_formatted,
 )
-from .processes import living, supervisor_of
+from .processes import links_of, living, supervisor_of
 from .settings import ClusterConfig, NodeConfig
 
 _CLUSTER_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
@@ -42,6 +42,11 @@ def format_node(config: ClusterConfig, node_id: int, cluster_id: str) -> Formatt
     if _CLUSTER_ID.fullmatch(cluster_id) is None:
         raise ClusterRefused(
             f"{cluster_id!r} is no cluster id, expected up to 64 letters, digits, dashes and underscores, or `new`."
+        )
+    if config.cluster.links == "proxied":
+        raise ClusterRefused(
+            '`links` in [cluster] is "proxied", but the proxy between the nodes is on one machine: start them all with '
+            "`barnabas up`, or leave `links` out."
         )
     config = config.with_data(str(Path(config.cluster.data).absolute()))
     stored = read_formatted(Path(config.cluster.data))
@@ -115,7 +120,14 @@ def formatted_node(config: ClusterConfig, node_id: int) -> Formatted:
             raise ClusterRefused(f"node {node_id} is running already, as process {process.pid}.")
     config = kept_ports(config, stored)
     _refuse_free_ports(config)
-    formatted = replace(stored, config=config, directories={**stored.directories, node_id: found.directory_id})
+    links = stored.links if config.cluster.links == "proxied" else None
+    if config.cluster.links == "proxied" and links_of(stored.directory) is None:
+        raise ClusterRefused(
+            f"the nodes in {stored.directory} speak to each other through a proxy, which is not running: start them "
+            "with `barnabas up`, and then this one alone if need be."
+        )
+    directories = {**stored.directories, node_id: found.directory_id}
+    formatted = replace(stored, config=config, directories=directories, links=links)
     if formatted != stored:
         write_formatted(formatted)
     return formatted

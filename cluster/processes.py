@@ -1,7 +1,7 @@
 """The processes of a cluster, as its data directory remembers them.
 
-Each start writes `DATA/run/node-N.json` (a supervisor `DATA/run/supervisor.json`): the process id and when that
-process began. Ids are used again, so a record counts only while a process of that id and that
+Each start writes `DATA/run/node-N.json` (a supervisor `supervisor.json`, the proxy of the links `links.json`): the
+process id and when that process began. Ids are used again, so a record counts only while a process of that id and that
 beginning lives. A process that has ended and that nobody has asked after (a zombie, which some containers keep for
 ever) does not live.
 """
@@ -16,10 +16,14 @@ from pathlib import Path
 import msgspec
 import psutil  # type: ignore[import-untyped]
 
+from .links import LINKS
+
 RUN = "run"
 STOPPING = "stopping"
 SUPERVISOR = 0  # as the id of a node: who starts nodes again
 AGAIN = 0.1  # seconds between telling a process again
+
+_OTHERS = {SUPERVISOR: "supervisor.json", LINKS: "links.json"}
 
 
 class NodeProcess(msgspec.Struct, frozen=True):
@@ -71,7 +75,7 @@ def record(directory: Path, node: int, pid: int) -> NodeProcess:
 
 
 def _path(directory: Path, node: int) -> Path:
-    return directory / RUN / ("supervisor.json" if node == SUPERVISOR else f"node-{node}.json")
+    return directory / RUN / (_OTHERS.get(node) or f"node-{node}.json")
 
 
 def recorded(directory: Path) -> list[NodeProcess]:
@@ -94,7 +98,16 @@ def living(directory: Path) -> list[NodeProcess]:
 
 def supervisor_of(directory: Path) -> NodeProcess | None:
     """The process that starts the nodes of this cluster again; None if none lives."""
-    found = _read(_path(directory, SUPERVISOR))
+    return _other(directory, SUPERVISOR)
+
+
+def links_of(directory: Path) -> NodeProcess | None:
+    """The process that is the proxy between the nodes of this cluster; None if none lives."""
+    return _other(directory, LINKS)
+
+
+def _other(directory: Path, which: int) -> NodeProcess | None:
+    found = _read(_path(directory, which))
     return found if found is not None and found.alive() else None
 
 
@@ -103,6 +116,8 @@ def forget(directory: Path) -> None:
     for process in recorded(directory):
         if not process.alive():
             _path(directory, process.node).unlink(missing_ok=True)
+    if links_of(directory) is None:
+        _path(directory, LINKS).unlink(missing_ok=True)
     supervisor = supervisor_of(directory)
     if supervisor is None or supervisor.pid == os.getpid():
         _path(directory, SUPERVISOR).unlink(missing_ok=True)

@@ -6,10 +6,12 @@
         cluster.restart(1)
 
 With `isolation="process"` each node is a process, started by a launcher that is a process too, so this one may hold
-clients and threads. With `isolation="thread"` all nodes live in this process: that starts faster, and nodes can be cut
-off from each other; but a node shares the interpreter lock with the program, and dies with it. Without a data directory
-of its own a cluster lives in a temporary one and leaves nothing behind (only threads whose program is killed with -9
-leave that directory).
+clients and threads. With `isolation="thread"` all nodes live in this process: that starts faster; but a node shares the
+interpreter lock with the program, and dies with it. Without a data directory of its own a cluster lives in a temporary
+one and leaves nothing behind (only threads whose program is killed with -9 leave that directory).
+
+With `links="proxied"` nodes speak to each other through a proxy, which can cut off, slow and break what they say:
+`isolate`, `cut`, `slow`, `reset`, `heal`. Without it threads can be cut off from each other, and processes cannot.
 
 A cluster for a whole test module, in a `conftest.py` or beside the tests:
 
@@ -40,12 +42,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, get_args
 
+from msgspec.structs import replace
+
 from ..client import Admin, Consumer, Producer
 from ..client.errors import BarnabasError
 from .config import ClusterConfig, load, local
 from .formatting import ClusterRefused, Formatted
 from .hosting import Hosting, NotPossible, Processes, Threads
 from .processes import NodeProcess
+from .settings import LinkKind
 from .supervisor import STOP_PATIENCE, known_node, prepare
 
 Isolation = Literal["process", "thread"]
@@ -61,13 +66,19 @@ class Cluster:
         config: ClusterConfig | str | PathLike[str] | None = None,
         data: str | PathLike[str] | None = None,
         isolation: Isolation = "process",
+        links: LinkKind | None = None,
     ) -> None:
+        """`config` is a cluster file or what one says, instead of `brokers`; `links` overrides its `links`."""
         if isolation not in get_args(Isolation):
             raise ValueError(f"isolation is 'process' or 'thread', not {isolation!r}")
+        if links is not None and links not in get_args(LinkKind):
+            raise ValueError(f"links are 'direct' or 'proxied', not {links!r}")
         if config is None:
             config = local(brokers)
         elif not isinstance(config, ClusterConfig):
             config = load(config)
+        if links is not None:
+            config = replace(config, cluster=replace(config.cluster, links=links))
         self._config = config
         self._data = None if data is None else Path(data)
         self._isolation = isolation
@@ -233,12 +244,31 @@ class Cluster:
         self._hosts(*nodes).restart(nodes)
 
     def isolate(self, node: int) -> None:
-        """Lose everything between this node and the others, both ways; clients still reach it. Only with threads."""
-        self._hosts(node).isolate(node)
+        """Let nothing pass between this node and the others, both ways; clients still reach it.
 
-    def heal(self, node: int) -> None:
-        """Undo `isolate`."""
-        self._hosts(node).heal(node)
+        Raises NotPossible if nodes are processes and links are direct.
+        """
+        self._hosts(node).links.isolate(node)
+
+    def cut(self, source: int, target: int) -> None:
+        """Let nothing that `source` says reach `target`; the other way stays open. NotPossible as in `isolate`."""
+        self._hosts(source, target).links.cut(source, target)
+
+    def slow(self, source: int, target: int, *, delay_ms: int = 0, jitter_ms: int = 0, bytes_per_s: int = 0) -> None:
+        """What `source` says reaches `target` so many milliseconds later, each piece up to `jitter_ms` more, and no
+        more than so many bytes a second (0: no limit). Raises NotPossible if links are direct.
+        """
+        self._hosts(source, target).links.slow(
+            source, target, delay_ms=delay_ms, jitter_ms=jitter_ms, bytes_per_s=bytes_per_s
+        )
+
+    def reset(self, source: int, target: int) -> None:
+        """Break all connections between two nodes; they make new ones. Raises NotPossible if links are direct."""
+        self._hosts(source, target).links.reset(source, target)
+
+    def heal(self, *nodes: int) -> None:
+        """Undo `isolate`, `cut` and `slow` on every way to and from these nodes; without any, everywhere."""
+        self._hosts(*nodes).links.heal(*nodes)
 
     def _hosts(self, *nodes: int) -> Hosting:
         for node in nodes:

@@ -6,7 +6,7 @@
 A node that has ended is started again after 0.1 s, and each time after twice as long, up to 30 s; once it has lived for
 60 s it begins with 0.1 s again. It does not matter why it ended, unless the cluster is being stopped: `down` says so
 before it ends the nodes. SIGUSR1 means: start at once whoever waits (`barnabas restart`). When no node runs and none
-waits, the work is done.
+waits, the work is done. The proxy of the links is always started again: without it no node reaches another.
 """
 
 import os
@@ -20,7 +20,8 @@ from pathlib import Path
 from .addresses import Endpoint
 from .formatting import LOG_FILE, ClusterRefused, Formatted
 from .launcher import Launcher, Report
-from .processes import SUPERVISOR, NodeProcess, living, record, stopping
+from .links import LINKS
+from .processes import SUPERVISOR, NodeProcess, links_of, living, record, stopping
 from .settings import NodeConfig
 
 FIRST_DELAY = 0.1  # seconds
@@ -52,7 +53,7 @@ class Supervision:
         self._launcher = launcher
         self._say = say
         self._back_offs: dict[int, BackOff] = {}
-        self._began = {node.id: time.monotonic() for node in formatted.config.nodes}
+        self._began = {node: time.monotonic() for node in (LINKS, *(node.id for node in formatted.config.nodes))}
         self._due: dict[int, float] = {}  # who is to be started again, and when
         self._waking, waker = os.pipe()
         os.set_blocking(self._waking, False)
@@ -63,7 +64,7 @@ class Supervision:
 
     def run(self) -> None:
         """Until no node is left. An interrupt leaves the nodes as they are."""
-        while self._launcher.running or self._due:
+        while self._launcher.nodes_running or self._due.keys() - {LINKS}:
             if self._due and stopping(self._formatted.directory):
                 self._due.clear()
                 continue
@@ -83,24 +84,31 @@ class Supervision:
             self._ended(report)
 
     def _ended(self, report: Report) -> None:
-        how = f"node {report.node} ended: {report.text or 'in good order'}"
-        node = self._formatted.config.node(report.node)
-        if not self._formatted.config.restarts(node) or stopping(self._formatted.directory):
+        node = report.node
+        who = "the proxy of the links" if node == LINKS else f"node {node}"
+        how = f"{who} ended: {report.text or 'in good order'}"
+        config = self._formatted.config
+        if not (node == LINKS or config.restarts(config.node(node))) or stopping(self._formatted.directory):
             self._say(how)
             return
-        lived = time.monotonic() - self._began[node.id]
-        delay = self._back_offs.setdefault(node.id, BackOff()).delay(lived)
-        self._due[node.id] = time.monotonic() + delay
+        lived = time.monotonic() - self._began[node]
+        delay = self._back_offs.setdefault(node, BackOff()).delay(lived)
+        self._due[node] = time.monotonic() + delay
         self._say(f"{how}; it is started again in {delay:.1f} s")
 
     def _start_due(self) -> None:
         now = time.monotonic()
         for node in sorted(node for node, due in self._due.items() if due <= now):
             del self._due[node]
-            if any(process.node == node for process in living(self._formatted.directory)):
+            if self._lives(node):
                 continue  # somebody else was faster
             self._began[node] = now
             self._launcher.start(node)
+
+    def _lives(self, node: int) -> bool:
+        if node == LINKS:
+            return links_of(self._formatted.directory) is not None
+        return any(process.node == node for process in living(self._formatted.directory))
 
     def _hasten(self) -> None:
         for node in self._due:

@@ -1,6 +1,7 @@
 """Starting and stopping the processes of a cluster.
 
     formatted = prepare(config)                # identities, ports; refused if it runs already
+    start_links(formatted, launcher)           # the proxy between the nodes, if there is to be one
     start(formatted, launcher)                 # all nodes; returns when every broker serves
     stop(directory)                            # SIGTERM, patience, SIGKILL; no process is left
 
@@ -21,9 +22,10 @@ from typing import Protocol
 import msgspec
 
 from .config import ClusterConfig, NodeConfig, default_config_path, load
-from .formatting import LOG_FILE, ClusterRefused, Formatted, format_cluster, read_formatted
+from .formatting import LINKS_LOG, LOG_FILE, ClusterRefused, Formatted, format_cluster, read_formatted
 from .launcher import Report
-from .processes import NodeProcess, forget, kill, living, say_stopping, supervisor_of, terminate, wait_gone
+from .links import LINKS
+from .processes import NodeProcess, forget, kill, links_of, living, say_stopping, supervisor_of, terminate, wait_gone
 
 START_TIMEOUT = 30.0
 STOP_PATIENCE = 15.0
@@ -122,8 +124,36 @@ def prepare(config: ClusterConfig) -> Formatted:
     except OSError as error:
         reason = (error.strerror or "impossible").lower()
         raise ClusterRefused(f"the data directory {directory} cannot be made: {reason}; choose another one.") from None
+    end_links(directory)  # left by nodes that were all killed
     forget(directory)
     return format_cluster(config)
+
+
+def start_links(formatted: Formatted, launcher: Launching) -> None:
+    """Have the proxy between the nodes, if this cluster has one and it does not live; returns when it listens."""
+    if formatted.links is None or links_of(formatted.directory) is not None:
+        return
+    pid = launcher.start(LINKS)
+    deadline = time.monotonic() + START_TIMEOUT
+    while (rest := deadline - time.monotonic()) > 0:
+        for report in launcher.reports(rest):
+            if report.node != LINKS:
+                continue
+            if report.kind == "listening":
+                return
+            if report.kind == "failed":
+                raise ClusterRefused(report.text)
+            if report.kind == "ended" and report.pid == pid:
+                how, log = report.text or "in good order", formatted.directory / LINKS_LOG
+                raise ClusterRefused(f"the proxy of the links ended while it started ({how}): see {log}.")
+    raise ClusterRefused(f"the proxy of the links does not listen after {START_TIMEOUT:g} s: start the cluster again.")
+
+
+def end_links(directory: Path) -> None:
+    """End the proxy between the nodes, if there is one. It has nothing to lose."""
+    links = links_of(directory)
+    if links is not None:
+        kill([links])
 
 
 def start(formatted: Formatted, launcher: Launching, nodes: Collection[int] = ()) -> None:
@@ -202,6 +232,7 @@ def stop(directory: Path, patience: float = STOP_PATIENCE) -> tuple[list[NodePro
         if wait_gone([supervisor], SUPERVISOR_PATIENCE):
             terminate([supervisor], patience)
         terminate(living(directory), patience)
+    end_links(directory)
     forget(directory)
     return running, stubborn
 

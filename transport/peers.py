@@ -22,8 +22,11 @@ IDLE_SECONDS = 60.0
 class Peer:
     """One endpoint that is asked. `flush` whenever its socket may be writable, `expire` every now and then."""
 
-    def __init__(self, endpoint: str, socket: zmq.Socket[bytes], counters: Counters, now: float) -> None:
+    def __init__(
+        self, endpoint: str, socket: zmq.Socket[bytes], counters: Counters, now: float, place: str | None = None
+    ) -> None:
         self.endpoint = endpoint
+        self.place = endpoint if place is None else place  # where to connect: to a proxy that leads there, perhaps
         self.socket = socket
         self.inbox = Inbox(socket)
         self.monitor: Monitor | None = None  # if it is watched

@@ -79,6 +79,7 @@ class Shell:
     broadcast    where the PUB listens; None: this node publishes nothing
     subscribe    PUB endpoints to listen to; more with `subscribe()`
     topics       broadcast topic -> the actor that gets its messages
+    dial         endpoint -> where to connect instead: a proxy that leads there
     watch        endpoints of peers whose death is to be noticed; more with `watch()`. `watch_all`: every peer asked
     on_turn      after each turn, on the loop: to look what the actors have learned, and subscribe or watch accordingly
     on_slow      a handler took so many seconds: what it was given, and how long
@@ -98,6 +99,7 @@ class Shell:
         watch: Sequence[str] = (),
         watch_all: bool = False,
         insecure: bool = False,
+        dial: Mapping[str, str] | None = None,
         on_start: Callable[[Shell], None] = _nothing,
         on_event: Callable[[Address, Event], None] = _nothing,
         on_turn: Callable[[Shell], None] = _nothing,
@@ -118,6 +120,7 @@ class Shell:
         self._first_watched = tuple(watch)
         self._watch_all = watch_all
         self._insecure = insecure
+        self._dial = dict(dial or {})
         self._on_start = on_start
         self._on_event = on_event
         self._on_turn = on_turn
@@ -186,7 +189,7 @@ class Shell:
 
     def run(self) -> Ended:
         """Serve on a loop of its own (uvloop's, if that is installed) until the end. Raises TransportError."""
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             return runner.run(self.serve())
 
     async def serve(self) -> Ended:
@@ -196,7 +199,9 @@ class Shell:
         before = loop.get_exception_handler()
         loop.set_exception_handler(self._escaped)
         over = self._over = loop.create_future()
-        self._sockets = Sockets(loop, self, self._topics, watch_all=self._watch_all, insecure=self._insecure)
+        self._sockets = Sockets(
+            loop, self, self._topics, watch_all=self._watch_all, insecure=self._insecure, dial=self._dial
+        )
         try:
             if self.ended is None:
                 self._listen_at(self._sockets)
@@ -422,7 +427,8 @@ class Shell:
         return self._sockets
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """What makes uvloop's loops, where it is installed; None: asyncio's own."""
     if find_spec("uvloop") is None:
         return None
     factory: Callable[[], asyncio.AbstractEventLoop] = import_module("uvloop").new_event_loop

@@ -61,7 +61,7 @@ class Watcher:
                 task.add_done_callback(self._probed)
 
     async def _probe(self, peer: Peer, gone: Callable[[], None]) -> None:
-        proved = await is_gone(peer.endpoint, lambda: not peer.connected and peer.monitor is not None)
+        proved = await is_gone(peer.place, lambda: not peer.connected and peer.monitor is not None)
         peer.probing = False
         if proved:
             gone()

@@ -9,6 +9,9 @@ ZeroMQ's file descriptor is edge-triggered and says only that *something* change
 receive may swallow the change that another was waiting for. Hence the rule: after a batch of sends and receives, call
 `settle`, which looks at the EVENTS of every socket that was touched. Whoever forgets that waits for ever, some day.
 
+Where an endpoint is. Endpoints are names: a peer is known by its own, and so are its replies, also where `dial` says to
+connect somewhere else, to a proxy that leads there.
+
 Origins. A request's is its route (`@...`), a reply's the endpoint that its DEALER asks, whatever the envelope claims.
 A broadcast's is the node that its envelope names: a PUB socket has another port than its node, broadcasts are hints,
 and they come from endpoints that we chose ourselves.
@@ -90,6 +93,7 @@ class Sockets:
         *,
         watch_all: bool = False,
         insecure: bool = False,
+        dial: Mapping[str, str] | None = None,
     ) -> None:
         self.counters = Counters()
         self._loop = loop
@@ -97,6 +101,7 @@ class Sockets:
         self._topics = {topic.encode(): actor for topic, actor in topics.items()}
         self._watch_all = watch_all
         self._insecure = insecure
+        self._dial = dict(dial or {})  # endpoint -> where to connect instead: a proxy
         self._context = new_context()
         self._codec = Codec()
         self._routes: Routes | None = None  # a client has none
@@ -142,14 +147,14 @@ class Sockets:
             self._subscriber = self._open(_Line(socket, Inbox(socket)))
         if "[" in endpoint:
             self._subscriber.socket.setsockopt(zmq.IPV6, 1)
-        if not _connect(self._subscriber.socket, endpoint):
+        if not _connect(self._subscriber.socket, self._place_of(endpoint)):
             self.counters.foreign += 1
 
     def unsubscribe(self, endpoint: str) -> None:
         """Listen to that no longer."""
         if endpoint in self._subscribed and self._subscriber is not None:
             self._subscribed.discard(endpoint)
-            _disconnect(self._subscriber.socket, endpoint)
+            _disconnect(self._subscriber.socket, self._place_of(endpoint))
 
     def watch(self, endpoint: str) -> None:
         """Keep a connection to a peer, and tell the listener when it proves gone. A second time does nothing."""
@@ -329,15 +334,18 @@ class Sockets:
             socket = new_socket(self._context, zmq.DEALER, endpoint)
         except zmq.ZMQError:  # too many sockets: as good as unreachable
             return None
-        peer = Peer(endpoint, socket, self.counters, self._loop.time())
+        peer = Peer(endpoint, socket, self.counters, self._loop.time(), self._place_of(endpoint))
         if self._watch_all:
             with suppress(zmq.ZMQError):  # as in `watch`
                 self._watcher.watch(peer)
         line = self._peers[endpoint] = self._open(_Line(socket, peer.inbox, peer))
-        if not _connect(socket, endpoint):
+        if not _connect(socket, peer.place):
             self._forget(line, 0)
             return None
         return line
+
+    def _place_of(self, endpoint: str) -> str:
+        return self._dial.get(endpoint, endpoint)
 
     def _forget(self, line: _Line, linger_ms: int) -> None:
         assert line.peer is not None, "only peers are forgotten"
