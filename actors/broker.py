@@ -37,14 +37,15 @@ from .membership import HeartbeatTimer, Membership, RegisterTimer
 from .messages import (
     Consume,
     Describe,
-    Described,
+    DescribeConfigs,
+    DescribeLogs,
     Fetch,
     Fetched,
     FetchLeadership,
     FindOffsets,
     GiveProducerId,
     HeartbeatReply,
-    Leadership,
+    ListReassignments,
     Measure,
     MetadataRange,
     MetadataSnapshot,
@@ -59,8 +60,8 @@ from .messages import (
 )
 from .metadata import MetadataImage
 from .metadata_follower import MetadataFollower
-from .metadata_service import describe, leadership
 from .producer_id_pool import ProducerIdPool, ProducerIdTimer
+from .questions import Questions
 from .reads import Reads, ReadTimer
 from .replica import PartitionLeading, Replica
 from .replicas import Replicas
@@ -132,6 +133,9 @@ class Broker(Actor):
             lambda: self.image,
             config.fetch_wait_ms,
             config.fetch_retry_ms,
+        )
+        self.questions = Questions(
+            config.id, config.cluster_id, config.controllers, config.broadcasts, lambda: self.image, self.logs.open
         )
         self.producer_ids = ProducerIdPool(config.id, config.controllers)
         self.reads = Reads(self._find, self._where, self.damage.found)
@@ -209,15 +213,8 @@ class Broker(Actor):
                     # Only now: a life that never registered must not vouch for the one before it.
                     ctx.disk.replace(BOOT_PATH, self.config.boot_id.encode())
                     self._adopt(True, ctx)
-            case FetchLeadership() | Describe() if not self._serving:
-                self._not_yet(sender, message, ctx)
-            case FetchLeadership():
-                config = self.config
-                ctx.send(
-                    sender, leadership(self.image, message, config.cluster_id, config.controllers, config.broadcasts)
-                )
-            case Describe():
-                ctx.send(sender, describe(self.image, message, self.config.cluster_id))
+            case FetchLeadership() | Describe() | DescribeConfigs() | ListReassignments() | DescribeLogs():
+                self.questions.answer(sender, message, self._serving, ctx)
             case Measure():
                 ctx.send(sender, self.measuring.answer(message, self.image, ctx))
             case GiveProducerId():
@@ -286,12 +283,6 @@ class Broker(Actor):
                 moved.setdefault(replica.leader, []).append(partition)
         self.fetchers.synced(moved, self.broker_epoch, ctx)
         self.stopping.synced(generation, ctx)
-
-    def _not_yet(self, sender: Address, message: FetchLeadership | Describe, ctx: Context) -> None:
-        """What this broker knows may be older than what the asker knows: say nothing of it."""
-        error = ErrorCode.BROKER_NOT_AVAILABLE
-        asked = isinstance(message, Describe)
-        ctx.send(sender, Described(message.id, error) if asked else Leadership(message.id, error))
 
     # --- Membership ---
 

@@ -15,6 +15,8 @@ A committed record that cannot be applied ends the node, standby or not (R12): `
 from __future__ import annotations
 
 from ..storage.disk import Generation
+from .admin_messages import AdminRequest
+from .administration import administer, inform
 from .broadcast import Publisher
 from .controller_config import ControllerConfig as ControllerConfig
 from .controller_config import ControllerPicture as ControllerPicture
@@ -27,14 +29,14 @@ from .messages import (
     AlterPartition,
     BeginEpoch,
     BrokerHeartbeat,
-    CreateTopic,
-    DeleteTopic,
     Describe,
+    DescribeConfigs,
     EndEpoch,
     Fetch,
     Fetched,
     FetchLeadership,
     FetchMetadata,
+    ListReassignments,
     PeerGone,
     Register,
     ReportDamage,
@@ -52,12 +54,11 @@ from .producer_ids import reserve
 from .registrations import Registrations
 from .sessions import Sessions
 from .snapshotting import Snapshots
-from .topics import create, delete
 
 CHUNK = 256 << 10  # bytes of metadata applied before other inputs have their turn
 TURN = 100  # questions decided before that
 
-Request = AlterPartition | Register | ReserveProducerIds | CreateTopic | DeleteTopic | ReportDamage
+Request = AlterPartition | Register | ReserveProducerIds | ReportDamage | AdminRequest
 
 
 class SessionTimer(Timer, frozen=True):
@@ -113,7 +114,7 @@ class Controller(Actor):
                 self.raft.on_message(sender, message, ctx)
             case BrokerHeartbeat():
                 self._on_heartbeat(sender, message, ctx)
-            case AlterPartition() | Register() | ReserveProducerIds() | CreateTopic() | DeleteTopic() | ReportDamage():
+            case AlterPartition() | Register() | ReserveProducerIds() | ReportDamage() | AdminRequest():
                 self._on_request(sender, message, ctx)
             case FetchMetadata():
                 ctx.send(sender, self.source.answer(message))
@@ -123,6 +124,8 @@ class Controller(Actor):
                 ctx.send(sender, leadership(self.image, message, self.config.cluster_id, voters, broadcasts))
             case Describe():
                 ctx.send(sender, describe(self.image, message, self.config.cluster_id))
+            case DescribeConfigs() | ListReassignments():
+                ctx.send(sender, inform(self.image, message))
             case PeerGone():
                 self._on_peer_gone(sender, message, ctx)
             case _:
@@ -196,10 +199,8 @@ class Controller(Actor):
                 return self.registrations.damaged(message)
             case ReserveProducerIds():
                 return reserve(self.image, message)
-            case CreateTopic():
-                return create(self.image, message, ctx)
-            case DeleteTopic():
-                return delete(self.image, message, ctx)
+            case _:
+                return administer(self.image, message, ctx)
 
     def _on_heartbeat(self, sender: Address, beat: BrokerHeartbeat, ctx: Context) -> None:
         fresh = self.sessions.heard(beat, ctx.now)

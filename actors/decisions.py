@@ -17,15 +17,17 @@ from collections.abc import Callable, Hashable
 from typing import NamedTuple, Protocol
 
 from ..storage.disk import Generation
+from .admin_messages import AdminRequest
 from .errors import ErrorCode
 from .kernel import Address, Context, JobDone, Message, Timer
 from .messages import (
     AdminDone,
     AlterPartition,
-    CreateTopic,
-    DeleteTopic,
+    ElectLeaders,
     PartitionsAltered,
+    PartitionsDone,
     ProducerIdsReserved,
+    Reassign,
     Register,
     Registered,
     ReserveProducerIds,
@@ -160,7 +162,9 @@ def refusal(request: Message, error: ErrorCode, leader: int, reason: str = "") -
             return Registered(request_id, error, leader=leader, reason=reason)
         case ReserveProducerIds(id=request_id):
             return ProducerIdsReserved(request_id, error, leader=leader)
-        case CreateTopic(id=request_id) | DeleteTopic(id=request_id):
+        case Reassign(id=request_id) | ElectLeaders(id=request_id):
+            return PartitionsDone(request_id, error, reason, leader=leader)
+        case AdminRequest(id=request_id):
             return AdminDone(request_id, error, reason, leader=leader)
         case _:
             return None

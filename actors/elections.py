@@ -8,7 +8,8 @@ those go to `last_known_elr`, for people: no election here is ever unclean.
 
 Each function takes an image and answers with the records of one decision; nothing changes. Several brokers that fall
 at once leave one after the other, in the order given, folded into one record per partition: the outcome is that of
-separate decisions (R14, KAFKA-13173). The leader epoch rises when the leader changes, and then only (D11).
+separate decisions (R14, KAFKA-13173). The leader epoch rises when the leader changes, and when a replica is taken away:
+one that is given back later must prove itself anew (KIP-966; a proposal of the leader alone never raises it, D11).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from .messages import Partition, RecoveredReplica
 from .metadata import MetadataImage
 from .metadata_records import PartitionChanged
 from .metadata_state import PartitionState
+from .moves import arrived
 
 Eligible = Callable[[int], bool]
 
@@ -82,16 +84,21 @@ def settle(
         isr, elr = _ordered(after, (*isr, leader)), _without(elr, leader)
     if len(isr) >= min_insync:
         elr, last_known = (), ()
-    if (leader, isr, elr, last_known) == (before.leader, before.isr, before.elr, before.last_known_elr):
+    settled = replace(after, leader=leader, isr=isr, elr=elr, last_known_elr=last_known[-min_insync:])
+    if settled == before:
         return None
+    gone = any(replica not in after.replicas for replica in before.replicas)
     return PartitionChanged(
         partition=before.partition,
         leader=leader,
-        leader_epoch=before.leader_epoch + (leader != before.leader),
+        leader_epoch=before.leader_epoch + (leader != before.leader or gone),
         partition_epoch=before.partition_epoch + 1,
         isr=list(isr),
         elr=list(elr),
-        last_known_elr=list(last_known),
+        last_known_elr=list(settled.last_known_elr),
+        replicas=list(after.replicas) if after.replicas != before.replicas else [],
+        target=list(after.target),
+        adding=list(after.adding),
     )
 
 
@@ -171,7 +178,7 @@ def stop_changes(image: MetadataImage, broker: int) -> list[PartitionChanged]:
 
 
 def isr_change(image: MetadataImage, before: PartitionState, isr: Sequence[int]) -> PartitionChanged | None:
-    """The leader's proposal, already checked: who leaves goes to the ELR if too few stay."""
+    """The leader's proposal, already checked: who leaves goes to the ELR if too few stay. It may end a move."""
     min_insync = image.min_insync(before)
     members = _ordered(before, isr)
     left = [replica for replica in before.isr if replica not in members]
@@ -181,7 +188,11 @@ def isr_change(image: MetadataImage, before: PartitionState, isr: Sequence[int])
         elr=_ordered(before, [b for b in (*before.elr, *left) if b not in members]),
         last_known_elr=tuple(b for b in before.last_known_elr if b not in members),
     )
-    return settle(before, after, lambda b: b == before.leader, min_insync)
+    eligible = _others(image, before, set())
+    moved = arrived(after)
+    if moved.moving != after.moving and choose_leader(moved, eligible) != -1:
+        after, min_insync = moved, image.min_insync(moved)
+    return settle(before, after, eligible, min_insync)
 
 
 def _others(image: MetadataImage, state: PartitionState, gone: set[int]) -> Eligible:

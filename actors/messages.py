@@ -9,6 +9,21 @@ Nobody adopts a leader epoch or a broker epoch from a peer's message: only commi
 
 from __future__ import annotations
 
+from .admin_messages import AdminDone as AdminDone
+from .admin_messages import AlterConfigs as AlterConfigs
+from .admin_messages import ConfigsDescribed as ConfigsDescribed
+from .admin_messages import CreatePartitions as CreatePartitions
+from .admin_messages import CreateTopic as CreateTopic
+from .admin_messages import DeleteTopic as DeleteTopic
+from .admin_messages import DescribeConfigs as DescribeConfigs
+from .admin_messages import DescribeLogs as DescribeLogs
+from .admin_messages import ElectLeaders as ElectLeaders
+from .admin_messages import ListReassignments as ListReassignments
+from .admin_messages import LogPicture as LogPicture
+from .admin_messages import LogsDescribed as LogsDescribed
+from .admin_messages import PartitionsDone as PartitionsDone
+from .admin_messages import Reassign as Reassign
+from .admin_messages import ReassignmentsListed as ReassignmentsListed
 from .chronicle_messages import EventsFetched as EventsFetched
 from .chronicle_messages import FetchEvents as FetchEvents
 from .envelope import METADATA as METADATA
@@ -523,38 +538,3 @@ class ProducerIdGiven(Message, frozen=True):
     error: ErrorCode
     producer_id: int = -1
     producer_epoch: int = 0
-
-
-# --- Administration --------------------------------------------------------------------------------------------------
-
-
-class CreateTopic(Message, frozen=True):
-    """To the active controller. Remembered for 10 minutes by (client incarnation, id): asking again is harmless.
-
-    -1 for partitions or replication takes the cluster's default.
-    """
-
-    id: int
-    client: Incarnation
-    name: str
-    partitions: int = -1
-    replication: int = -1
-    configs: dict[str, str] = {}
-
-
-class DeleteTopic(Message, frozen=True):
-    """To the active controller; as idempotent as `CreateTopic`."""
-
-    id: int
-    client: Incarnation
-    name: str
-
-
-class AdminDone(Message, frozen=True):
-    """What became of an admin request, once committed. `reason` is a sentence for people."""
-
-    id: int
-    error: ErrorCode
-    reason: str = ""
-    topic_id: TopicId = TopicId("")
-    leader: int = -1

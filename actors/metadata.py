@@ -11,18 +11,20 @@ within one batch a broker is fenced before its partitions have moved.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 
 from msgspec.structs import replace
 
 from ..storage.disk import Reader
+from .broker_configs import ALL_BROKERS, topic_defaults
 from .kernel import Incarnation
 from .messages import Partition, TopicId
 from .metadata_records import (
     LEVEL,
     BrokerFenced,
     BrokerRegistered,
+    BrokersConfigured,
     BrokerStopping,
     BrokerUnfenced,
     ClusterDefaults,
@@ -32,6 +34,7 @@ from .metadata_records import (
     PartitionCreated,
     ProducerIdsTaken,
     RequestDone,
+    TopicConfigured,
     TopicCreated,
     TopicDeleted,
 )
@@ -65,6 +68,8 @@ class MetadataImage:
         self.topic_ids: dict[str, TopicId] = {}
         self.partitions: dict[Partition, PartitionState] = {}
         self.requests: dict[tuple[Incarnation, int], RequestDone] = {}  # oldest first
+        self.broker_configs: dict[int, dict[str, str]] = {}  # by broker, ALL_BROKERS for all
+        self.topic_defaults: dict[str, str] = {}  # what holds for topics that do not say otherwise
 
     # --- reading
 
@@ -79,12 +84,15 @@ class MetadataImage:
 
     def configs(self, topic_id: TopicId) -> TopicConfigs:
         """The configs in force for a topic, which must exist."""
-        defaults = {} if self.defaults is None else self.defaults.configs
-        return TopicConfigs(self.topics[topic_id].configs, defaults)
+        return TopicConfigs(self.topics[topic_id].configs, self.topic_defaults)
+
+    def topic_defaults_with(self, configs: Mapping[str, str]) -> dict[str, str]:
+        """What would hold for topics that do not say otherwise, if this were set for all brokers."""
+        return {**({} if self.defaults is None else self.defaults.configs), **topic_defaults(configs)}
 
     def min_insync(self, state: PartitionState) -> int:
-        """The effective min.insync.replicas of a partition."""
-        return self.configs(state.partition.topic).effective_min_insync(len(state.replicas))
+        """The effective min.insync.replicas of a partition; while it moves, as before."""
+        return self.configs(state.partition.topic).effective_min_insync(len(state.replicas) - len(state.adding))
 
     def may_lead(self, broker: int) -> bool:
         """Whether a broker may lead or be in sync: registered, unfenced, not stopping (KIP-841)."""
@@ -143,6 +151,14 @@ class MetadataImage:
             case ClusterDefaults():
                 self._expect(self.defaults is None, "the cluster's defaults are fixed")
                 self.defaults = record
+                self.topic_defaults = self.topic_defaults_with(self.broker_configs.get(ALL_BROKERS, {}))
+            case TopicConfigured(id=topic_id, configs=configs):
+                self._expect(topic_id in self.topics, f"topic {topic_id} does not exist")
+                self.topics[topic_id] = replace(self.topics[topic_id], configs=dict(configs))
+            case BrokersConfigured(broker=broker, configs=configs):
+                self._expect(broker == ALL_BROKERS or broker in self.brokers, f"b{broker} is unknown")
+                self.broker_configs[broker] = dict(configs)
+                self.topic_defaults = self.topic_defaults_with(self.broker_configs.get(ALL_BROKERS, {}))
             case _:
                 raise ImpossibleRecord(f"at offset {self.end}: a record that cannot be applied: {record!r}")
 
@@ -189,7 +205,9 @@ class MetadataImage:
         before = self.partitions.get(partition)
         if before is None:
             raise ImpossibleRecord(f"at offset {self.end}: partition {partition} does not exist")
-        self._expect(not record.unclean, f"an unclean election of {self.name(partition)}")
+        if record.unclean:  # by hand, where nobody leads: the only one that is in sync then is the one who leads
+            alone = before.leader == -1 and record.leader != -1 and record.isr == [record.leader]
+            self._expect(alone, f"an unclean election of {self.name(partition)} while b{before.leader} leads")
         self._expect(
             record.partition_epoch == before.partition_epoch + 1,
             f"{self.name(partition)} goes from partition epoch {before.partition_epoch} to {record.partition_epoch}",
@@ -202,12 +220,15 @@ class MetadataImage:
         )
         after = replace(
             before,
+            replicas=tuple(record.replicas) or before.replicas,
             isr=tuple(record.isr),
             elr=tuple(record.elr),
             last_known_elr=tuple(record.last_known_elr),
             leader=record.leader,
             leader_epoch=record.leader_epoch,
             partition_epoch=record.partition_epoch,
+            target=tuple(record.target),
+            adding=tuple(record.adding),
         )
         self._shape(after)
         self.partitions[partition] = after
@@ -251,6 +272,7 @@ class MetadataImage:
             topics=[self.topics[topic_id] for topic_id in sorted(self.topics)],
             partitions=[self.partitions[partition] for partition in sorted(self.partitions)],
             requests=list(self.requests.values()),
+            broker_configs=[BrokersConfigured(b, self.broker_configs[b]) for b in sorted(self.broker_configs)],
         )
 
     def state_hash(self) -> str:
@@ -275,6 +297,8 @@ class MetadataImage:
         image.topic_ids = {topic.name: topic.id for topic in snapshot.topics}
         image.partitions = {Partition(*state.partition): state for state in snapshot.partitions}
         image.requests = {(done.client, done.request): done for done in snapshot.requests}
+        image.broker_configs = {of.broker: of.configs for of in snapshot.broker_configs}
+        image.topic_defaults = image.topic_defaults_with(image.broker_configs.get(ALL_BROKERS, {}))
         return image
 
     def violations(self) -> list[str]:
@@ -316,6 +340,9 @@ def shape(state: PartitionState) -> list[str]:
         problems.append(f"a broker is listed twice, or none: {state!r}")
     if not isr | elr | last_known <= replicas:
         problems.append(f"ISR {list(state.isr)} or ELR {list(state.elr)} are not among replicas {list(state.replicas)}")
+    adding, target = set(state.adding), set(state.target)
+    if not adding <= target <= replicas or _repeats(state.target) or not state.original:
+        problems.append(f"{list(state.adding)} of {list(state.target)} cannot come to {list(state.replicas)}")
     if state.leader != -1 and state.leader not in isr:
         problems.append(f"leader {state.leader} is not in ISR {list(state.isr)}")
     return problems

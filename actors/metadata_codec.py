@@ -17,6 +17,7 @@ from .metadata_records import (
     LEVEL,
     BrokerFenced,
     BrokerRegistered,
+    BrokersConfigured,
     BrokerStopping,
     BrokerUnfenced,
     ClusterDefaults,
@@ -26,6 +27,7 @@ from .metadata_records import (
     PartitionCreated,
     ProducerIdsTaken,
     RequestDone,
+    TopicConfigured,
     TopicCreated,
     TopicDeleted,
 )
@@ -43,6 +45,8 @@ RECORDS: tuple[type[MetadataRecord], ...] = (
     PartitionChanged,
     ProducerIdsTaken,
     RequestDone,
+    TopicConfigured,
+    BrokersConfigured,
 )
 
 _encoder = msgspec.msgpack.Encoder()

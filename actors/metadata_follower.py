@@ -23,12 +23,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..storage.records import InvalidBatch
+from .broker_configs import ALL_BROKERS
 from .errors import ErrorCode
 from .kernel import Address, Context, Payload, Timer, address, node_of
 from .messages import FetchMetadata, MetadataRange, MetadataSnapshot, MetadataUpdate, Partition
 from .metadata import MetadataImage
 from .metadata_codec import decode_batches
-from .metadata_records import MetadataRecord, PartitionChanged, PartitionCreated, TopicDeleted
+from .metadata_records import (
+    BrokersConfigured,
+    MetadataRecord,
+    PartitionChanged,
+    PartitionCreated,
+    TopicConfigured,
+    TopicDeleted,
+)
 from .metadata_snapshot import BadSnapshot
 
 HEARTBEAT_MS = 250
@@ -271,7 +279,10 @@ class MetadataFollower:
             match record:
                 case PartitionChanged(partition=partition) | PartitionCreated(partition=partition):
                     self._changed[Partition(*partition)] = None
-                case TopicDeleted(id=topic_id):
+                case BrokersConfigured(broker=broker) if broker == ALL_BROKERS:
+                    self._changed = None  # some of it may be a default of topics
+                    return
+                case TopicDeleted(id=topic_id) | TopicConfigured(id=topic_id):
                     topic = self.image.topics.get(topic_id)
                     count = 0 if topic is None else topic.partitions
                     self._changed.update((Partition(topic_id, index), None) for index in range(count))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from .admin_messages import PartitionOutcome
 from .kernel import Incarnation
 from .messages import Partition, TopicId
 
@@ -92,7 +93,11 @@ class PartitionCreated(MetadataRecord, frozen=True):
 
 
 class PartitionChanged(MetadataRecord, frozen=True):
-    """The whole changeable state after the change: partition epoch +1; leader epoch as said (KIP-966 for ELR)."""
+    """The whole changeable state after the change: partition epoch +1; leader epoch as said (KIP-966 for ELR).
+
+    Empty `replicas` are the ones that there were. While it moves (KIP-455) they are those before and those after;
+    `target` are those after, in their order, and `adding` those of them that were none before.
+    """
 
     partition: Partition
     leader: int
@@ -102,6 +107,9 @@ class PartitionChanged(MetadataRecord, frozen=True):
     elr: list[int] = []
     last_known_elr: list[int] = []
     unclean: bool = False
+    replicas: list[int] = []
+    target: list[int] = []
+    adding: list[int] = []
 
 
 class ProducerIdsTaken(MetadataRecord, frozen=True):
@@ -120,3 +128,18 @@ class RequestDone(MetadataRecord, frozen=True):
     reason: str
     topic_id: TopicId
     wall: int
+    outcomes: list[PartitionOutcome] = []
+
+
+class TopicConfigured(MetadataRecord, frozen=True):
+    """All configs that are a topic's own, after the change."""
+
+    id: TopicId
+    configs: dict[str, str]
+
+
+class BrokersConfigured(MetadataRecord, frozen=True):
+    """All configs that are set for one broker, or for all of them (-1), after the change."""
+
+    broker: int
+    configs: dict[str, str]

@@ -14,7 +14,7 @@ import crc32c
 import msgspec
 
 from ..storage.disk import Disk, Generation, Reader, StorageError
-from .metadata_records import LEVEL, ClusterDefaults, RequestDone
+from .metadata_records import LEVEL, BrokersConfigured, ClusterDefaults, RequestDone
 from .metadata_state import BrokerState, PartitionState, TopicState
 
 DIRECTORY = "snapshots"
@@ -45,11 +45,13 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     topics: list[TopicState]
     partitions: list[PartitionState]
     requests: list[RequestDone]
+    broker_configs: list[BrokersConfigured] = []
 
     @property
     def count(self) -> int:
         """How many things it holds."""
-        return len(self.brokers) + len(self.topics) + len(self.partitions) + len(self.requests)
+        lists = (self.brokers, self.topics, self.partitions, self.requests, self.broker_configs)
+        return sum(len(things) for things in lists)
 
 
 _encoder = msgspec.msgpack.Encoder(order="deterministic")

@@ -40,6 +40,9 @@ class PartitionState(msgspec.Struct, frozen=True, array_like=True):
 
     `elr` are the eligible leader replicas (KIP-966): out of sync since the ISR fell below min.insync.replicas, so they
     hold every committed record. `last_known_elr` are those who had a place and could not prove their disks.
+
+    While it moves (KIP-455) `replicas` are all those before and after, those before first, in their order. `target` are
+    those after, in their order; `adding` those of them that were none before. Both are empty when it does not move.
     """
 
     partition: Partition
@@ -50,3 +53,20 @@ class PartitionState(msgspec.Struct, frozen=True, array_like=True):
     leader: int
     leader_epoch: int
     partition_epoch: int
+    target: tuple[int, ...] = ()
+    adding: tuple[int, ...] = ()
+
+    @property
+    def moving(self) -> bool:
+        """Whether it is on its way to other brokers."""
+        return bool(self.target)
+
+    @property
+    def original(self) -> tuple[int, ...]:
+        """The replicas before it began to move."""
+        return tuple(replica for replica in self.replicas if replica not in self.adding)
+
+    @property
+    def removing(self) -> tuple[int, ...]:
+        """The replicas that will be none when it has moved."""
+        return tuple(replica for replica in self.replicas if replica not in self.target) if self.target else ()

@@ -5,8 +5,18 @@ The active controller narrates each decision of its own once, when it is committ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
+from .admin_events import (
+    ConfigsAltered,
+    MoveCancelled,
+    PartitionMoved,
+    PartitionMoving,
+    PartitionsAdded,
+    UncleanElection,
+)
+from .broker_configs import ALL_BROKERS
 from .events import (
     BrokerFencedEvent,
     BrokerRegisteredEvent,
@@ -25,6 +35,7 @@ from .metadata import MetadataImage
 from .metadata_records import (
     BrokerFenced,
     BrokerRegistered,
+    BrokersConfigured,
     BrokerStopping,
     BrokerUnfenced,
     ClusterDefaults,
@@ -32,9 +43,11 @@ from .metadata_records import (
     PartitionChanged,
     PartitionCreated,
     ProducerIdsTaken,
+    TopicConfigured,
     TopicCreated,
     TopicDeleted,
 )
+from .metadata_state import PartitionState
 
 
 def narrate(image: MetadataImage, records: Sequence[MetadataRecord], first_offset: int, cause: str) -> list[Event]:
@@ -60,9 +73,36 @@ def narrate(image: MetadataImage, records: Sequence[MetadataRecord], first_offse
                 events.append(ProducerIdsReservedEvent(broker=broker, end=following, cause=cause))
             case ClusterDefaults(partitions=partitions, replication=replication):
                 events.append(DefaultsFixed(partitions=partitions, replication=replication, cause=cause))
+            case TopicConfigured(id=topic_id, configs=after):
+                topic = image.topics[topic_id]
+                of = f"topic {topic.name!r}"
+                events.append(ConfigsAltered(of=of, changes=_altered(topic.configs, after), cause=cause))
+            case BrokersConfigured(broker=broker, configs=after):
+                of = "all brokers" if broker == ALL_BROKERS else f"b{broker}"
+                changes = _altered(image.broker_configs.get(broker, {}), after)
+                events.append(ConfigsAltered(of=of, changes=changes, cause=cause))
             case _:
                 pass
-    return events
+    return events + _grown(image, records, cause)
+
+
+def _grown(image: MetadataImage, records: Sequence[MetadataRecord], cause: str) -> list[Event]:
+    added = Counter(record.partition[0] for record in records if isinstance(record, PartitionCreated))
+    return [
+        PartitionsAdded(
+            topic=image.topics[topic_id].name,
+            partitions=image.topics[topic_id].partitions + count,
+            added=count,
+            cause=cause,
+        )
+        for topic_id, count in added.items()
+        if topic_id in image.topics
+    ]
+
+
+def _altered(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str | None]:
+    changed: list[str] = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+    return {name: after.get(name) for name in changed}
 
 
 def _topic(record: TopicCreated, records: Sequence[MetadataRecord], cause: str) -> Event:
@@ -76,8 +116,11 @@ def _topic(record: TopicCreated, records: Sequence[MetadataRecord], cause: str) 
 def _partition(image: MetadataImage, record: PartitionChanged, cause: str) -> list[Event]:
     before = image.partitions[Partition(*record.partition)]
     name = image.name(before.partition)
-    events: list[Event] = []
-    if record.leader != before.leader:
+    events = _moves(name, before, record, cause)
+    if record.unclean:
+        unclean = UncleanElection(partition=name, leader=record.leader, leader_epoch=record.leader_epoch, cause=cause)
+        events.append(unclean)
+    elif record.leader != before.leader:
         events.append(
             PartitionLeaderChanged(
                 partition=name,
@@ -87,7 +130,21 @@ def _partition(image: MetadataImage, record: PartitionChanged, cause: str) -> li
                 cause=cause,
             )
         )
-    if (tuple(record.isr), tuple(record.elr)) != (before.isr, before.elr):
+    if (set(record.isr), set(record.elr)) != (set(before.isr), set(before.elr)):
         isr, elr = list(record.isr), list(record.elr)
         events.append(IsrChanged(partition=name, before=list(before.isr), isr=isr, elr=elr, cause=cause))
     return events
+
+
+def _moves(name: str, before: PartitionState, record: PartitionChanged, cause: str) -> list[Event]:
+    replicas, target = record.replicas or list(before.replicas), record.target
+    original = list(before.original)
+    if target:
+        if tuple(target) == before.target:
+            return []
+        return [PartitionMoving(partition=name, replicas=original, target=target, cause=cause)]
+    if before.moving and replicas == original != list(before.target):
+        return [MoveCancelled(partition=name, replicas=replicas, target=list(before.target), cause=cause)]
+    if before.moving or replicas != original:
+        return [PartitionMoved(partition=name, before=original, replicas=replicas, cause=cause)]
+    return []

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import base64
 
+from msgspec.structs import replace
+
 from ..storage.checkpoint import HIGH_WATERMARKS, LOG_STARTS, RECOVERY_POINTS, read_offsets, write_offsets
 from ..storage.disk import Disk, Generation, Reader
 from ..storage.log import Log
@@ -139,19 +141,20 @@ class Replicas:
         replica = self.open.get(state.partition)
         configs = image.configs(state.partition.topic)
         min_insync = image.min_insync(state)
-        if replica is not None:
-            replica.min_insync = min_insync
-            replica.max_message_bytes = configs.max_message_bytes
-            return replica
-        topic = image.topics[state.partition.topic]
-        key = (topic.name, state.partition.index)
-        directory = directory_of(*key)
         settings = LogSettings(
             segment_bytes=configs.segment_bytes,
             segment_ms=configs.segment_ms,
             durability=configs.durability,
             compacted=configs.compacts,
         )
+        if replica is not None:
+            replica.min_insync = min_insync
+            replica.max_message_bytes = configs.max_message_bytes
+            replica.log.settings = replace(settings, compacted=settings.compacted or replica.log.settings.compacted)
+            return replica
+        topic = image.topics[state.partition.topic]
+        key = (topic.name, state.partition.index)
+        directory = directory_of(*key)
         recovered = self.found.pop(key, None)
         topic_id = topic_id_bytes(state.partition.topic)
         foreign = recovered is not None and topic_id_in(ctx.disk, directory) != state.partition.topic

@@ -15,8 +15,8 @@ import msgspec
 
 Durability = Literal["fsync", "os"]
 
-_LONG_MAX = (1 << 63) - 1
-_INT_MAX = (1 << 31) - 1
+LONG_MAX = (1 << 63) - 1
+INT_MAX = (1 << 31) - 1
 
 
 class ConfigDefinition(msgspec.Struct, frozen=True):
@@ -29,13 +29,16 @@ class ConfigDefinition(msgspec.Struct, frozen=True):
     high: int = 0
     choices: tuple[str, ...] = ()
     many: bool = False  # a comma-separated list of choices
+    fixed: bool = False  # chosen when the topic is made, never altered
 
     @property
     def type(self) -> str:
         """Kafka's word for the type."""
         if self.many:
             return "list"
-        return "string" if self.choices else ("int" if self.high <= _INT_MAX else "long")
+        if self.choices:
+            return "boolean" if set(self.choices) <= {"false", "true"} else "string"
+        return "int" if self.high <= INT_MAX else "long"
 
     @property
     def expected(self) -> str:
@@ -70,10 +73,17 @@ DEFINITIONS: dict[str, ConfigDefinition] = {
             many=True,
         ),
         ConfigDefinition(
+            "compression.type",
+            "producer",
+            "Batches are kept as their producers compressed them; brokers never look inside.",
+            choices=("producer",),
+        ),
+        ConfigDefinition(
             "durability",
             "fsync",
             "fsync: acks=all means on disk at every in-sync replica. os: in the page cache there, as in Kafka.",
             choices=("fsync", "os"),
+            fixed=True,
         ),
         ConfigDefinition(
             "max.message.bytes",
@@ -83,51 +93,65 @@ DEFINITIONS: dict[str, ConfigDefinition] = {
             high=16 << 20,
         ),
         ConfigDefinition(
+            "message.timestamp.type",
+            "CreateTime",
+            "Records keep the timestamps that their producers gave them.",
+            choices=("CreateTime",),
+        ),
+        ConfigDefinition(
             "min.insync.replicas",
             "2",
             "How many replicas must be in sync for acks=all; never more than the topic has.",
             low=1,
-            high=_INT_MAX,
+            high=INT_MAX,
         ),
         ConfigDefinition(
             "retention.bytes",
             "-1",
             "How large a partition grows before its oldest segments are deleted; -1: without limit.",
             low=-1,
-            high=_LONG_MAX,
+            high=LONG_MAX,
         ),
         ConfigDefinition(
             "retention.ms",
             "604800000",
             "How long records are kept, in milliseconds; -1: for ever.",
             low=-1,
-            high=_LONG_MAX,
+            high=LONG_MAX,
         ),
         ConfigDefinition(
             "segment.bytes",
             "1073741824",
             "The size at which a segment is closed and the next one begins.",
             low=14,
-            high=_INT_MAX,
+            high=INT_MAX,
         ),
         ConfigDefinition(
             "segment.ms",
             "604800000",
             "The age at which a segment is closed even if it is not full, in milliseconds.",
             low=1,
-            high=_LONG_MAX,
+            high=LONG_MAX,
+        ),
+        ConfigDefinition(
+            "unclean.leader.election.enable",
+            "false",
+            "A replica that may lack records never leads by itself; `elect-leaders --unclean` is for people.",
+            choices=("false",),
         ),
     )
 }
 
 
-def validate(configs: Mapping[str, str]) -> list[str]:
+def validate(
+    configs: Mapping[str, str], definitions: Mapping[str, ConfigDefinition] = DEFINITIONS, kind: str = "topic"
+) -> list[str]:
     """One sentence per config that is unknown or illegal, in the order of their names; empty if all is well."""
     sentences = []
     for name in sorted(configs):
-        definition = DEFINITIONS.get(name)
+        definition = definitions.get(name)
         if definition is None:
-            sentences.append(f"There is no topic config {name!r}; there are {', '.join(DEFINITIONS)}.")
+            sentences.append(f"There is no {kind} config {name!r}; there are {', '.join(definitions)}.")
         elif not definition.accepts(configs[name]):
             sentences.append(f"{name} must be {definition.expected}, not {configs[name]!r}.")
     return sentences

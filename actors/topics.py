@@ -1,65 +1,87 @@
-"""Topics come and go: what is refused, in words, and what is written.
-
-The answer to a request that changed something is written in the same batch as its effect, so whoever asks again, of
-this controller or the next one, within ten minutes, is told the same instead of being served twice.
-"""
+"""Topics come, grow and go: what is refused, in words, and what is written."""
 
 from __future__ import annotations
 
 import re
 from base64 import urlsafe_b64encode
+from collections import Counter
+from collections.abc import Sequence
 from random import Random
 
+from .admin_requests import Refused, granted, refusal, remembered, topic_called
 from .decisions import Decision
 from .errors import ErrorCode
-from .kernel import Context, Incarnation, Message
-from .messages import AdminDone, CreateTopic, DeleteTopic, Partition, TopicId
+from .internal_topics import INTERNAL_TOPICS
+from .kernel import Context
+from .messages import CreatePartitions, CreateTopic, DeleteTopic, Partition, TopicId
 from .metadata import MetadataImage
-from .metadata_records import MetadataRecord, PartitionCreated, RequestDone, TopicCreated, TopicDeleted
+from .metadata_records import MetadataRecord, PartitionCreated, TopicCreated, TopicDeleted
+from .metadata_state import TopicState
 from .placement import Candidate, place
+from .reassignments import check_replicas
 from .topic_configs import validate
 
 MAX_NAME = 249
 MAX_PARTITIONS = 1_000  # more would take the controller longer than a handler may
 MAX_REPLICATION = 32_767
-NO_TOPIC = TopicId("")
 _NAME = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 
 
-class Refused(Exception):
-    """A request that cannot be granted: a function of the request, so it becomes a reply."""
-
-    def __init__(self, error: ErrorCode, reason: str, topic_id: TopicId = NO_TOPIC) -> None:
-        super().__init__(reason)
-        self.error, self.reason, self.topic_id = error, reason, topic_id
-
-
-def create(image: MetadataImage, message: CreateTopic, ctx: Context) -> Decision:
+def create(image: MetadataImage, request: CreateTopic, ctx: Context) -> Decision:
     """Create a topic with all its partitions, or say why not."""
-    remembered = _remembered(image, message.client, message.id)
-    if remembered is not None:
-        return remembered
+    known = remembered(image, request)
+    if known is not None:
+        return known
     try:
-        replication, partitions = _figures(image, message)
+        replication, partitions = _figures(image, request)
         topic_id = new_topic_id(image, ctx.random)
-        created = _partitions(image, topic_id, partitions, replication)
+        if request.assignments:
+            created = _assigned(image, topic_id, 0, request.assignments)
+        else:
+            created = _placed(image, topic_id, range(partitions), replication)
     except Refused as refused:
-        return _refusal(image, message.id, refused)
-    records: list[MetadataRecord] = [TopicCreated(topic_id, message.name, dict(sorted(message.configs.items())))]
+        return refusal(image, request, refused)
+    records: list[MetadataRecord] = [TopicCreated(topic_id, request.name, dict(sorted(request.configs.items())))]
     records += created
-    return _done(image, message.client, message.id, topic_id, records, "a client created it", ctx)
+    if request.validate_only:
+        records = []
+    return granted(image, request, records, "a client created it", ctx, topic_id)
 
 
-def delete(image: MetadataImage, message: DeleteTopic, ctx: Context) -> Decision:
-    """Delete a topic, or say why not."""
-    remembered = _remembered(image, message.client, message.id)
-    if remembered is not None:
-        return remembered
-    topic = image.topic(message.name)
-    if topic is None:
-        refused = Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"There is no topic {message.name!r}.")
-        return _refusal(image, message.id, refused)
-    return _done(image, message.client, message.id, topic.id, [TopicDeleted(topic.id)], "a client deleted it", ctx)
+def grow(image: MetadataImage, request: CreatePartitions, ctx: Context) -> Decision:
+    """Give a topic more partitions, or say why not. What is in the old ones stays there: keys move to other ones."""
+    known = remembered(image, request)
+    if known is not None:
+        return known
+    try:
+        topic = topic_called(image, request.name)
+        _check_growth(topic, request)
+        if request.assignments:
+            created = _assigned(image, topic.id, topic.partitions, request.assignments)
+        else:
+            replication = len(image.partitions[Partition(topic.id, 0)].original)
+            created = _placed(image, topic.id, range(topic.partitions, request.total), replication)
+    except Refused as refused:
+        return refusal(image, request, refused)
+    records: list[MetadataRecord] = [] if request.validate_only else [*created]
+    return granted(image, request, records, "a client added partitions", ctx, topic.id)
+
+
+def delete(image: MetadataImage, request: DeleteTopic, ctx: Context) -> Decision:
+    """Delete a topic, or say why not. Its id never comes back, so whoever still has its records knows what to do."""
+    known = remembered(image, request)
+    if known is not None:
+        return known
+    try:
+        topic = topic_called(image, request.name) if request.name else image.topics.get(request.topic_id)
+        if topic is None:
+            raise Refused(ErrorCode.UNKNOWN_TOPIC_ID, f"There is no topic with the id {request.topic_id!r}.")
+        if topic.name in INTERNAL_TOPICS:
+            reason = f"{topic.name} is an internal topic, which the cluster needs: it cannot be deleted."
+            raise Refused(ErrorCode.INVALID_TOPIC_EXCEPTION, reason)
+    except Refused as refused:
+        return refusal(image, request, refused)
+    return granted(image, request, [TopicDeleted(topic.id)], "a client deleted it", ctx, topic.id)
 
 
 def name_problem(name: str) -> str | None:
@@ -86,38 +108,80 @@ def new_topic_id(image: MetadataImage, random: Random) -> TopicId:
             return topic_id
 
 
-def _figures(image: MetadataImage, message: CreateTopic) -> tuple[int, int]:
+def _figures(image: MetadataImage, request: CreateTopic) -> tuple[int, int]:
     """Replication and number of partitions, checked with all else in the request. Raises Refused."""
-    problem = name_problem(message.name)
+    problem = name_problem(request.name)
     if problem is not None:
         raise Refused(ErrorCode.INVALID_TOPIC_EXCEPTION, problem)
-    existing = image.topic(message.name)
+    existing = image.topic(request.name)
     if existing is not None:
-        raise Refused(ErrorCode.TOPIC_ALREADY_EXISTS, f"Topic {message.name!r} exists already.", existing.id)
+        raise Refused(ErrorCode.TOPIC_ALREADY_EXISTS, f"Topic {request.name!r} exists already.", existing.id)
+    if request.assignments and (request.partitions, request.replication) != (-1, -1):
+        reason = "Replicas are given by hand, so neither partitions nor replication can be given too."
+        raise Refused(ErrorCode.INVALID_REQUEST, reason)
     defaults = image.defaults
     assert defaults is not None, "the active controller fixes the defaults before anything else"
-    partitions = defaults.partitions if message.partitions == -1 else message.partitions
+    partitions = defaults.partitions if request.partitions == -1 else request.partitions
+    partitions = len(request.assignments) or partitions
     if not 1 <= partitions <= MAX_PARTITIONS:
         reason = f"A topic has 1 to {MAX_PARTITIONS} partitions, not {partitions}."
         raise Refused(ErrorCode.INVALID_PARTITIONS, reason)
-    replication = defaults.replication if message.replication == -1 else message.replication
+    replication = defaults.replication if request.replication == -1 else request.replication
     if not 1 <= replication <= MAX_REPLICATION:
         raise Refused(ErrorCode.INVALID_REPLICATION_FACTOR, f"A partition has 1 replica or more, not {replication}.")
-    problems = validate(message.configs)
+    problems = validate(request.configs)
     if problems:
         raise Refused(ErrorCode.INVALID_CONFIG, " ".join(problems))
     return replication, partitions
 
 
-def _partitions(image: MetadataImage, topic_id: TopicId, partitions: int, replication: int) -> list[PartitionCreated]:
-    """Every partition on its replicas; in sync are those that are up. Raises Refused."""
-    candidates = _candidates(image, replication)
+def _check_growth(topic: TopicState, request: CreatePartitions) -> None:
+    if topic.name in INTERNAL_TOPICS:
+        reason = f"{topic.name} is an internal topic: the number of its partitions is part of what is in them."
+        raise Refused(ErrorCode.INVALID_TOPIC_EXCEPTION, reason)
+    if request.total <= topic.partitions:
+        verb = "has" if request.total == topic.partitions else "cannot shrink: it has"
+        reason = f"Topic {topic.name!r} {verb} {topic.partitions} partitions already: ask for more than that."
+        raise Refused(ErrorCode.INVALID_PARTITIONS, reason)
+    if request.total > MAX_PARTITIONS:
+        reason = f"A topic has 1 to {MAX_PARTITIONS} partitions, not {request.total}."
+        raise Refused(ErrorCode.INVALID_PARTITIONS, reason)
+    added = request.total - topic.partitions
+    if request.assignments and len(request.assignments) != added:
+        reason = f"Replicas are given for {len(request.assignments)} partitions, and {added} are to be added."
+        raise Refused(ErrorCode.INVALID_REPLICA_ASSIGNMENT, reason)
+
+
+def _placed(image: MetadataImage, topic_id: TopicId, indexes: range, replication: int) -> list[PartitionCreated]:
+    """New partitions where the ring says. Raises Refused."""
+    led = Counter(state.replicas[0] for state in (image.partitions_of(topic_id) if topic_id in image.topics else ()))
+    sets = place(topic_id, indexes, replication, _candidates(image, replication), led)
+    return [_created(image, Partition(topic_id, index), sets[at]) for at, index in enumerate(indexes)]
+
+
+def _assigned(
+    image: MetadataImage, topic_id: TopicId, first: int, assignments: Sequence[Sequence[int]]
+) -> list[PartitionCreated]:
+    """New partitions where somebody says. Raises Refused."""
     created = []
-    for index, replicas in enumerate(place(topic_id, range(partitions), replication, candidates)):
-        isr = [replica for replica in replicas if image.may_lead(replica)]
-        assert isr, f"{replicas} are all down"
-        created.append(PartitionCreated(Partition(topic_id, index), list(replicas), isr, isr[0]))
+    for index, replicas in enumerate(assignments, first):
+        check_replicas(image, replicas)
+        if len(replicas) != len(assignments[0]):
+            reason = (
+                f"Partitions of one topic have equally many replicas, not {len(assignments[0])} and {len(replicas)}."
+            )
+            raise Refused(ErrorCode.INVALID_REPLICA_ASSIGNMENT, reason)
+        created.append(_created(image, Partition(topic_id, index), replicas))
     return created
+
+
+def _created(image: MetadataImage, partition: Partition, replicas: Sequence[int]) -> PartitionCreated:
+    """In sync are those that are up. Raises Refused if none is."""
+    isr = [replica for replica in replicas if image.may_lead(replica)]
+    if not isr:
+        reason = f"None of the brokers {list(replicas)} is up; try again when one is."
+        raise Refused(ErrorCode.BROKER_NOT_AVAILABLE, reason)
+    return PartitionCreated(partition, list(replicas), isr, isr[0])
 
 
 def _candidates(image: MetadataImage, replication: int) -> list[Candidate]:
@@ -140,33 +204,3 @@ def _candidates(image: MetadataImage, replication: int) -> list[Candidate]:
         if state.replicas[0] in leaders:
             leaders[state.replicas[0]] += 1
     return [Candidate(broker, image.brokers[broker].rack, replicas[broker], leaders[broker]) for broker in chosen]
-
-
-def _remembered(image: MetadataImage, client: Incarnation, request: int) -> Decision | None:
-    done = image.requests.get((client, request))
-    if done is None:
-        return None
-    answer = AdminDone(request, ErrorCode(done.error), done.reason, done.topic_id, image.controller)
-    return Decision([], reply=lambda: answer)
-
-
-def _refusal(image: MetadataImage, request: int, refused: Refused) -> Decision:
-    answer = AdminDone(request, refused.error, refused.reason, refused.topic_id, image.controller)
-    return Decision([], reply=lambda: answer)
-
-
-def _done(
-    image: MetadataImage,
-    client: Incarnation,
-    request: int,
-    topic_id: TopicId,
-    records: list[MetadataRecord],
-    cause: str,
-    ctx: Context,
-) -> Decision:
-    done = RequestDone(client, request, ErrorCode.NONE, "", topic_id, ctx.wall)
-
-    def reply() -> Message:
-        return AdminDone(request, ErrorCode.NONE, "", topic_id, image.controller)
-
-    return Decision([*records, done], cause, reply)

@@ -44,6 +44,7 @@ those that they do not know.
 
 SAMPLES: dict[str, object] = {
     "before": 1,
+    "added": 3,
     "broker": 2,
     "broker_epoch": 41,
     "controller": 1,
@@ -61,9 +62,20 @@ SAMPLES: dict[str, object] = {
     "partition": "orders-0",
     "partitions": 6,
     "replication": 3,
+    "target": [4, 2, 3],
+    "topic": "orders",
     "topic_id": "Vb2kJ8wRTk6xk1M0Qy3nNw",
     "what": "it ends in the middle",
 }
+
+TELLING: dict[str, dict[str, object]] = {
+    "ConfigsAltered": {"of": "topic 'orders'", "changes": {"retention.ms": "86400000", "segment.ms": None}},
+    "IsrChanged": {"before": [1, 2, 3]},
+    "MoveCancelled": {"replicas": [1, 2, 3]},
+    "PartitionMoved": {"before": [1, 2, 3], "replicas": [4, 2, 3]},
+    "PartitionMoving": {"replicas": [1, 2, 3]},
+}
+"""Values where one name stands for different things."""
 
 CAUSES = {
     "BadRecords": "a checksum does not match",
@@ -72,6 +84,7 @@ CAUSES = {
     "BrokerRegisteredEvent": "it asked to join",
     "BrokerStoppingEvent": "it was told to stop",
     "BrokerUnfencedEvent": "it has caught up with the metadata",
+    "ConfigsAltered": "a client asked for it",
     "ControllerElected": "it has applied the first record of its epoch",
     "ControllerResigned": "another one leads",
     "DefaultsFixed": "the first controller of the cluster became active",
@@ -80,13 +93,18 @@ CAUSES = {
     "LogQuarantined": "orders-0/00000000000000000000.log, byte 8192: a checksum does not match",
     "MetadataSnapshotSkipped": "it is not whole",
     "MetadataSnapshotWritten": "10000 records since the last",
+    "MoveCancelled": "a client asked for it",
     "PartitionLeaderChanged": "b1 is fenced",
+    "PartitionMoved": "proposed by b1, the leader",
+    "PartitionMoving": "a client asked for it",
+    "PartitionsAdded": "a client asked for it",
     "ProducerIdsReservedEvent": "it asked for more",
     "QuorumLeaderElected": "a majority of the voters chose it",
     "QuorumLeaderResigned": "it has not heard from a majority",
     "TopicCreatedEvent": "a client asked for it",
     "TopicDeletedEvent": "a client asked for it",
     "Truncated": "its leader's epoch 6 ends at 1187",
+    "UncleanElection": "a client asked for it",
 }
 
 
@@ -111,8 +129,7 @@ def example(kind: type[Event]) -> Event:
     """An event of that kind, with values as they might be."""
     values = {field.name: sample(field.name, field.type) for field in msgspec.structs.fields(kind)}
     values["cause"] = CAUSES.get(kind.__name__, "(why it happened)")
-    if kind.__name__ == "IsrChanged":
-        values["before"] = [1, 2, 3]
+    values |= TELLING.get(kind.__name__, {})
     return msgspec.convert({"type": kind.__name__, **values}, type=kind)
 
 

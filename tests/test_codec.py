@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import struct
 from contextlib import suppress
+from enum import Enum
 from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 import pytest
@@ -44,8 +45,10 @@ def anything(kind: Any) -> st.SearchStrategy[Any]:  # noqa: ANN401
         if arguments[-1] is Ellipsis:
             return st.lists(anything(arguments[0]), max_size=3).map(tuple)
         return st.tuples(*map(anything, arguments))
-    if kind is ErrorCode:
-        return st.sampled_from(ErrorCode)
+    if origin is Literal:
+        return st.sampled_from(arguments)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return st.sampled_from(kind)
     if kind is Payload:
         return st.binary(max_size=40).map(Payload)
     if hasattr(kind, "_fields"):

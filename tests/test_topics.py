@@ -1,51 +1,24 @@
-"""Creating and deleting topics: every refusal is a sentence."""
+"""Topics are created, grow and are deleted: every refusal is a sentence."""
 
 from __future__ import annotations
 
 from random import Random
 
 import pytest
-from recording import Recording
+from administered import CLIENT, Administered
 
+from barnabas.actors.admin_messages import AdminRequest
 from barnabas.actors.errors import ErrorCode
-from barnabas.actors.kernel import Incarnation
-from barnabas.actors.messages import AdminDone, CreateTopic, DeleteTopic
+from barnabas.actors.messages import CreatePartitions, CreateTopic, DeleteTopic, TopicId
 from barnabas.actors.metadata import MetadataImage
-from barnabas.actors.metadata_records import BrokerFenced, BrokerRegistered, BrokerUnfenced, ClusterDefaults
-from barnabas.actors.topics import create, delete, name_problem, new_topic_id
-
-CLIENT = Incarnation(5)
-
-
-def cluster(brokers: int = 3, down: int = 0) -> MetadataImage:
-    image = MetadataImage()
-    image.apply([ClusterDefaults(2, 3, {})], 0)
-    for broker in range(1, brokers + 1):
-        epoch = image.end
-        image.apply(
-            [BrokerRegistered(broker, Incarnation(broker), "d", f"b{broker}", ""), BrokerUnfenced(broker, epoch)], epoch
-        )
-    for broker in range(1, down + 1):
-        image.apply([BrokerFenced(broker, image.brokers[broker].epoch)], image.end)
-    return image
-
-
-def make(image: MetadataImage, request: CreateTopic | DeleteTopic, ctx: Recording | None = None) -> AdminDone:
-    ctx = ctx or Recording()
-    decision = create(image, request, ctx) if isinstance(request, CreateTopic) else delete(image, request, ctx)
-    if decision.records:
-        image.apply(decision.records, image.end)
-        assert image.violations() == []
-    reply = decision.reply()
-    assert isinstance(reply, AdminDone)
-    return reply
+from barnabas.actors.topics import name_problem, new_topic_id
 
 
 def test_a_topic_without_figures_takes_the_defaults() -> None:
-    image = cluster()
-    done = make(image, CreateTopic(1, CLIENT, "orders"))
+    scene = Administered()
+    done = scene.done(CreateTopic(1, CLIENT, "orders"))
     assert done.error is ErrorCode.NONE
-    assert [len(state.replicas) for state in image.partitions_of(done.topic_id)] == [3, 3]
+    assert [len(state.replicas) for state in scene.image.partitions_of(done.topic_id)] == [3, 3]
 
 
 @pytest.mark.parametrize(
@@ -62,15 +35,26 @@ def test_a_topic_without_figures_takes_the_defaults() -> None:
         (CreateTopic(1, CLIENT, "t", 1, 0), ErrorCode.INVALID_REPLICATION_FACTOR, "not 0"),
         (CreateTopic(1, CLIENT, "t", 1, 4), ErrorCode.INVALID_REPLICATION_FACTOR, "3 brokers are registered"),
         (CreateTopic(1, CLIENT, "t", 1, 1, {"a": "b"}), ErrorCode.INVALID_CONFIG, "no topic config 'a'"),
+        (CreateTopic(1, CLIENT, "t", 1, assignments=[[1]]), ErrorCode.INVALID_REQUEST, "by hand"),
+        (CreateTopic(1, CLIENT, "t", assignments=[[1], []]), ErrorCode.INVALID_REPLICA_ASSIGNMENT, "at least one"),
+        (CreateTopic(1, CLIENT, "t", assignments=[[1, 1]]), ErrorCode.INVALID_REPLICA_ASSIGNMENT, "twice"),
+        (
+            CreateTopic(1, CLIENT, "t", assignments=[[1, 7]]),
+            ErrorCode.INVALID_REPLICA_ASSIGNMENT,
+            "b7 is not registered",
+        ),
+        (CreateTopic(1, CLIENT, "t", assignments=[[1, 2], [3]]), ErrorCode.INVALID_REPLICA_ASSIGNMENT, "equally many"),
         (DeleteTopic(1, CLIENT, "t"), ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "no topic 't'"),
+        (DeleteTopic(1, CLIENT, "", TopicId("x")), ErrorCode.UNKNOWN_TOPIC_ID, "no topic with the id 'x'"),
+        (CreatePartitions(1, CLIENT, "t", 5), ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "no topic 't'"),
     ],
 )
-def test_it_is_refused_in_words(request_: CreateTopic | DeleteTopic, error: ErrorCode, words: str) -> None:
-    image = cluster()
-    done = make(image, request_)
+def test_it_is_refused_in_words(request_: AdminRequest, error: ErrorCode, words: str) -> None:
+    scene = Administered()
+    done = scene.done(request_)
     assert done.error is error
     assert words in done.reason
-    assert image.topics == {}
+    assert scene.image.topics == {}
 
 
 def test_a_name_may_have_249_characters() -> None:
@@ -79,42 +63,42 @@ def test_a_name_may_have_249_characters() -> None:
 
 
 def test_a_topic_that_exists_is_refused_with_its_id() -> None:
-    image = cluster()
-    first = make(image, CreateTopic(1, CLIENT, "orders"))
-    again = make(image, CreateTopic(2, CLIENT, "orders"))
+    scene = Administered()
+    first = scene.done(CreateTopic(1, CLIENT, "orders"))
+    again = scene.done(CreateTopic(2, CLIENT, "orders"))
     assert (again.error, again.topic_id) == (ErrorCode.TOPIC_ALREADY_EXISTS, first.topic_id)
 
 
 def test_a_request_that_was_granted_is_answered_the_same_for_ever_after() -> None:
-    image = cluster()
-    first = make(image, CreateTopic(1, CLIENT, "orders"))
-    deleted = make(image, DeleteTopic(2, CLIENT, "orders"))
-    assert make(image, CreateTopic(1, CLIENT, "orders")) == first
-    assert make(image, DeleteTopic(2, CLIENT, "orders")) == deleted
-    assert image.topics == {}
+    scene = Administered()
+    first = scene.done(CreateTopic(1, CLIENT, "orders"))
+    deleted = scene.done(DeleteTopic(2, CLIENT, "orders"))
+    assert scene.done(CreateTopic(1, CLIENT, "orders")) == first
+    assert scene.done(DeleteTopic(2, CLIENT, "orders")) == deleted
+    assert scene.image.topics == {}
 
 
 def test_a_topic_made_again_is_another_topic() -> None:
-    image, ctx = cluster(), Recording()
-    first = make(image, CreateTopic(1, CLIENT, "orders"), ctx)
-    make(image, DeleteTopic(2, CLIENT, "orders"), ctx)
-    assert make(image, CreateTopic(3, CLIENT, "orders"), ctx).topic_id != first.topic_id
+    scene = Administered()
+    first = scene.done(CreateTopic(1, CLIENT, "orders"))
+    scene.done(DeleteTopic(2, CLIENT, "orders"))
+    assert scene.done(CreateTopic(3, CLIENT, "orders")).topic_id != first.topic_id
 
 
 def test_brokers_that_are_down_get_replicas_only_if_there_are_too_few_others() -> None:
-    image = cluster(brokers=4, down=1)
-    done = make(image, CreateTopic(1, CLIENT, "orders", 8))
-    assert all(1 not in state.replicas for state in image.partitions_of(done.topic_id))
-    image = cluster(brokers=3, down=1)
-    done = make(image, CreateTopic(1, CLIENT, "orders", 8))
-    for state in image.partitions_of(done.topic_id):
+    scene = Administered(brokers=4, down=1)
+    done = scene.done(CreateTopic(1, CLIENT, "orders", 8))
+    assert all(1 not in state.replicas for state in scene.image.partitions_of(done.topic_id))
+    scene = Administered(brokers=3, down=1)
+    done = scene.done(CreateTopic(1, CLIENT, "orders", 8))
+    for state in scene.image.partitions_of(done.topic_id):
         assert sorted(state.replicas) == [1, 2, 3]
         assert sorted(state.isr) == [2, 3]
         assert state.leader in state.isr
 
 
 def test_without_a_broker_that_is_up_there_is_no_topic_yet() -> None:
-    done = make(cluster(brokers=3, down=3), CreateTopic(1, CLIENT, "orders"))
+    done = Administered(brokers=3, down=3).done(CreateTopic(1, CLIENT, "orders"))
     assert (done.error, done.error.retriable) == (ErrorCode.BROKER_NOT_AVAILABLE, True)
 
 
@@ -124,3 +108,55 @@ def test_a_topic_id_is_a_random_uuid_as_kafka_prints_it() -> None:
         topic_id = new_topic_id(MetadataImage(), random)
         assert len(topic_id) == 22
         assert not topic_id.startswith("-")
+
+
+def test_replicas_may_be_given_by_hand_and_a_request_may_be_tried() -> None:
+    scene = Administered()
+    assert scene.done(CreateTopic(1, CLIENT, "orders", 2, validate_only=True)).error is ErrorCode.NONE
+    assert scene.image.topics == {}
+    scene.done(CreateTopic(2, CLIENT, "orders", assignments=[[2, 1], [3, 2]]))
+    assert [scene.state("orders", index).replicas for index in (0, 1)] == [(2, 1), (3, 2)]
+
+
+def test_a_topic_grows_and_its_old_partitions_stay_as_they_are() -> None:
+    scene = Administered()
+    scene.done(CreateTopic(1, CLIENT, "orders", 3))
+    before = [scene.state("orders", index) for index in range(3)]
+    assert scene.done(CreatePartitions(2, CLIENT, "orders", 6, validate_only=True)).error is ErrorCode.NONE
+    assert len(scene.image.partitions) == 3
+    scene.done(CreatePartitions(3, CLIENT, "orders", 6))
+    assert [scene.state("orders", index) for index in range(3)] == before
+    leaders = [scene.state("orders", index).leader for index in range(6)]
+    assert sorted(leaders) == [1, 1, 2, 2, 3, 3]
+    assert {len(scene.state("orders", index).replicas) for index in range(6)} == {3}
+
+
+def test_growth_is_refused_in_words() -> None:
+    scene = Administered()
+    scene.done(CreateTopic(1, CLIENT, "orders", 3))
+    scene.done(CreateTopic(2, CLIENT, "__consumer_offsets", 3))
+    for request, words in (
+        (CreatePartitions(3, CLIENT, "orders", 3), "has 3 partitions already"),
+        (CreatePartitions(3, CLIENT, "orders", 2), "cannot shrink"),
+        (CreatePartitions(3, CLIENT, "orders", 1_001), "1 to 1000"),
+        (CreatePartitions(3, CLIENT, "orders", 5, [[1, 2, 3]]), "given for 1 partitions, and 2"),
+        (CreatePartitions(3, CLIENT, "__consumer_offsets", 5), "internal topic"),
+    ):
+        done = scene.done(request)
+        assert done.error is not ErrorCode.NONE
+        assert words in done.reason
+
+
+def test_an_internal_topic_cannot_be_deleted() -> None:
+    scene = Administered()
+    scene.done(CreateTopic(1, CLIENT, "__consumer_offsets"))
+    done = scene.done(DeleteTopic(2, CLIENT, "__consumer_offsets"))
+    assert (done.error, len(scene.image.topics)) == (ErrorCode.INVALID_TOPIC_EXCEPTION, 1)
+    assert "the cluster needs" in done.reason
+
+
+def test_a_topic_may_be_deleted_by_its_id() -> None:
+    scene = Administered()
+    topic_id = scene.done(CreateTopic(1, CLIENT, "orders")).topic_id
+    assert scene.done(DeleteTopic(2, CLIENT, "", topic_id)).error is ErrorCode.NONE
+    assert scene.image.topics == {}

@@ -1,0 +1,48 @@
+"""What people and tools ask of the cluster, each with who decides or answers it."""
+
+from __future__ import annotations
+
+from .admin_messages import AdminRequest
+from .configs import alter_configs, describe_configs
+from .decisions import Decision
+from .kernel import Context, Message
+from .leader_elections import elect
+from .messages import (
+    AlterConfigs,
+    CreatePartitions,
+    CreateTopic,
+    DeleteTopic,
+    DescribeConfigs,
+    ElectLeaders,
+    ListReassignments,
+    Reassign,
+)
+from .metadata import MetadataImage
+from .reassignments import list_reassignments, reassign
+from .topics import create, delete, grow
+
+
+def administer(image: MetadataImage, request: AdminRequest, ctx: Context) -> Decision:
+    """The active controller's decision on one request, on this state."""
+    match request:
+        case CreateTopic():
+            return create(image, request, ctx)
+        case DeleteTopic():
+            return delete(image, request, ctx)
+        case CreatePartitions():
+            return grow(image, request, ctx)
+        case AlterConfigs():
+            return alter_configs(image, request, ctx)
+        case Reassign():
+            return reassign(image, request, ctx)
+        case ElectLeaders():
+            return elect(image, request, ctx)
+        case _:
+            raise AssertionError(f"nobody decides {request!r}")
+
+
+def inform(image: MetadataImage, question: DescribeConfigs | ListReassignments) -> Message:
+    """The answer to a question that any broker or controller may be asked, as its image has it."""
+    if isinstance(question, DescribeConfigs):
+        return describe_configs(image, question)
+    return list_reassignments(image, question)
