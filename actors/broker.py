@@ -182,6 +182,20 @@ class Broker(Actor):
         self._maybe_register(ctx)
 
     def on_message(self, sender: Address, message: Message, ctx: Context) -> None:
+        self._hear(sender, message, ctx)
+        self._speak(ctx)
+
+    def on_timer(self, timer: Timer, ctx: Context) -> None:
+        self._wake(timer, ctx)
+        self._speak(ctx)
+
+    def _speak(self, ctx: Context) -> None:
+        """Answer whoever waited for what has just happened, once for all of it."""
+        self.followers.sessions.speak(ctx)
+        self.writes.acks.speak(ctx)
+        self.reads.speak(ctx)
+
+    def _hear(self, sender: Address, message: Message, ctx: Context) -> None:
         match message:
             case Produce() | Consume() | FindOffsets():
                 if self._ahead.park(sender, message, self.image, ctx):
@@ -228,7 +242,7 @@ class Broker(Actor):
             case _:
                 pass
 
-    def on_timer(self, timer: Timer, ctx: Context) -> None:
+    def _wake(self, timer: Timer, ctx: Context) -> None:
         match timer:
             case FetcherTimer():
                 self.fetchers.on_timer(timer.leader, self.broker_epoch, ctx)
@@ -283,6 +297,7 @@ class Broker(Actor):
                 moved.setdefault(replica.leader, []).append(partition)
         self.fetchers.synced(moved, self.broker_epoch, ctx)
         self.stopping.synced(generation, ctx)
+        self._speak(ctx)
 
     # --- Membership ---
 
@@ -315,6 +330,7 @@ class Broker(Actor):
             self.membership.heartbeat(self.image.end, ctx)  # just unfenced: it may be made leader before the next one
         for partition in partitions:
             self._reconcile(partition, ctx)
+        self._speak(ctx)
         self.fetchers.poll(self.broker_epoch, ctx)
         self.in_sync.consider_all(ctx)
         self._serve_waiting(None, ctx)
@@ -326,8 +342,8 @@ class Broker(Actor):
             if replica is not None:
                 self._leave_role(replica, ctx)
                 self.logs.delete(partition, ctx)
-                self.followers.sessions.appended(partition, ctx)
-                self.reads.committed(partition, ctx)
+                self.followers.sessions.appended(partition)
+                self.reads.committed(partition)
             return
         replica = self.logs.ensure(state, self.image, ctx)
         self._unsynced[partition] = None  # what an earlier life wrote may be no further than the page cache
@@ -361,8 +377,8 @@ class Broker(Actor):
             self.fetchers.follow(state.leader, copying)
         else:
             replica.wait(state)
-        self.followers.sessions.appended(partition, ctx)
-        self.reads.committed(partition, ctx)
+        self.followers.sessions.appended(partition)
+        self.reads.committed(partition)
 
     def _commit_isr(self, replica: Replica, ctx: Context) -> None:
         leading = replica.leading
@@ -375,7 +391,7 @@ class Broker(Actor):
 
     def _isr_changed(self, replica: Replica, leading: PartitionLeading, ctx: Context) -> None:
         if not leading.enough:
-            self.writes.acks.refuse(replica.partition, ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND, ctx)
+            self.writes.acks.refuse(replica.partition, ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND)
         self._advance(replica, ctx)
 
     def _leave_role(self, replica: Replica, ctx: Context) -> None:
@@ -385,7 +401,7 @@ class Broker(Actor):
         if replica.leading is not None:
             self.proposals.settle(partition)
             leader, epoch = (-1, -1) if state is None else (state.leader, state.leader_epoch)
-            self.writes.acks.refuse(partition, ErrorCode.NOT_LEADER_OR_FOLLOWER, ctx, leader, epoch)
+            self.writes.acks.refuse(partition, ErrorCode.NOT_LEADER_OR_FOLLOWER, leader, epoch)
         elif replica.copying is not None:
             self.fetchers.leave(replica.leader, partition)
 
@@ -428,7 +444,7 @@ class Broker(Actor):
         self._unsynced[replica.partition] = None
         if replica.leading is not None:
             replica.leading.grew(ctx.now)
-        self.followers.sessions.appended(replica.partition, ctx)
+        self.followers.sessions.appended(replica.partition)
         self._advance(replica, ctx)
 
     def _advance(self, replica: Replica, ctx: Context) -> None:
@@ -440,9 +456,9 @@ class Broker(Actor):
         if hw > replica.hw:
             replica.hw = hw
             self.followers.sessions.hw_moved(replica.partition, ctx)
-            self.reads.committed(replica.partition, ctx)
+            self.reads.committed(replica.partition)
         if leading.enough and (self.membership.holds_lease(ctx.now) or bug("no-lease")):
-            self.writes.acks.release(replica.partition, replica.hw, leading.epoch, replica.log.start, ctx)
+            self.writes.acks.release(replica.partition, replica.hw, leading.epoch, replica.log.start)
 
     def _lower(self, replica: Replica, ctx: Context, offset: int) -> Generation | None:
         return self.logs.lower(replica, offset, ctx.disk)

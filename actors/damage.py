@@ -46,7 +46,7 @@ class Damage:
             return
         replica.damaged = why
         ctx.emit(events.LogDamaged(broker=self._broker, partition=self._image().name(replica.partition), cause=why))
-        self._writes().acks.refuse(replica.partition, ErrorCode.KAFKA_STORAGE_ERROR, ctx)
+        self._writes().acks.refuse(replica.partition, ErrorCode.KAFKA_STORAGE_ERROR)
         self.report(replica, ctx)
 
     def report(self, replica: Replica, ctx: Context) -> None:

@@ -1,7 +1,9 @@
 """The leader's conversation with its followers: sessions, parked requests, answers of bounded size.
 
 A session remembers what each follower last said of each partition. A request is answered at once if there is anything
-to tell: records, an error, a divergence; otherwise it is parked. A high watermark alone rides on the next records, or
+to tell: records, an error, a divergence; otherwise it is parked. News are collected while the leader handles one
+message, and told at its end (`speak`): a `Produce` of many partitions is one answer to each follower, not an answer
+with the first partition and a round trip for each of the others. A high watermark alone rides on the next records, or
 goes out at most 100 ms later. A partition that was answered with an error or a divergence leaves the session until the
 follower lists it again.
 """
@@ -56,6 +58,7 @@ class FetchSessions:
     def __init__(self, answerer: Answerer) -> None:
         self._answerer = answerer
         self._sessions: dict[int, Session] = {}
+        self._news: dict[int, None] = {}  # followers that wait, and that there is something to tell
         self._hw_timer = False
 
     def request(self, sender: Address, fetch: Fetch, ctx: Context) -> Session | None:
@@ -93,13 +96,22 @@ class FetchSessions:
         if session.parked is not None:
             ctx.set_timer(SessionTimer(replica), max(0, min(session.parked[1].max_wait_ms, 1000)))
 
-    def appended(self, partition: Partition, ctx: Context) -> None:
-        """There are new records, or the partition's role has changed: tell whoever waits."""
+    def appended(self, partition: Partition) -> None:
+        """There are new records, or the partition's role has changed: whoever waits is told by `speak`."""
         for replica, session in self._sessions.items():
             if partition in session.wanted:
                 session.ready[partition] = None
-                if session.parked is not None:
-                    self._answer(replica, session, ctx)
+                self._news[replica] = None
+
+    def speak(self, ctx: Context) -> None:
+        """Answer those who wait for what has happened since the last time."""
+        if not self._news:
+            return
+        news, self._news = self._news, {}
+        for replica in news:
+            session = self._sessions.get(replica)
+            if session is not None and session.parked is not None:
+                self._answer(replica, session, ctx)
 
     def hw_moved(self, partition: Partition, ctx: Context) -> None:
         """The high watermark has moved: it rides on the next records, or goes out a little later."""

@@ -3,7 +3,7 @@
 Only committed records are served: below the high watermark of a leader that holds its lease. A leader whose high
 watermark has not reached the start of its own epoch does not know yet what is committed beyond it, and says so with
 OFFSET_NOT_AVAILABLE instead of a number that might go back later (KIP-207). A read that finds nothing is parked until
-records are committed, or its wait is over.
+records are committed, or its wait is over; what one message commits in many partitions is one answer (`speak`).
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ class Reads:
         self._damaged = damaged
         self._parked: OrderedDict[int, _Parked] = OrderedDict()
         self._waiting: dict[Partition, dict[int, None]] = {}
+        self._news: dict[int, None] = {}  # parked reads for which something was committed
         self._number = 0
 
     def consume(self, sender: Address, request: Consume, ctx: Context) -> None:
@@ -79,11 +80,18 @@ class Reads:
                 self._waiting.setdefault(part.partition, {})[self._number] = None
             ctx.set_timer(ReadTimer(self._number), wait)
 
-    def committed(self, partition: Partition, ctx: Context) -> None:
-        """More can be read of a partition, or its role has changed."""
-        for number in list(self._waiting.get(partition, ())):
-            parked = self._parked[number]
-            if self._answer(parked.sender, parked.request, ctx):
+    def committed(self, partition: Partition) -> None:
+        """More can be read of a partition, or its role has changed: who waits for it is told by `speak`."""
+        self._news.update(self._waiting.get(partition, {}))
+
+    def speak(self, ctx: Context) -> None:
+        """Answer those for whom there is enough now."""
+        if not self._news:
+            return
+        news, self._news = self._news, {}
+        for number in news:
+            parked = self._parked.get(number)
+            if parked is not None and self._answer(parked.sender, parked.request, ctx):
                 self._forget(number, ctx)
 
     def on_timer(self, number: int, ctx: Context) -> None:

@@ -73,7 +73,7 @@ class Writes:
 
     def on_timer(self, ctx: Context) -> None:
         """Expire what has waited too long."""
-        self.acks.expire(ctx)
+        self.acks.expire(ctx.now)
         self._expiring = len(self.acks) > 0
         if self._expiring:
             ctx.set_timer(AckTimer(), EXPIRY_STEP_MS)

@@ -106,17 +106,32 @@ def test_a_parked_request_is_answered_by_records() -> None:
     desk = Desk()
     desk.open(P0)
     desk.books.news[P0] = good(P0, b"abc")
-    desk.sessions.appended(P0, desk.ctx)
+    desk.sessions.appended(P0)
+    desk.sessions.speak(desk.ctx)
     [answer] = desk.answers()
     assert answer.id == 2
     assert SessionTimer(2) not in desk.ctx.timers
+
+
+def test_news_of_many_partitions_are_one_answer() -> None:
+    desk = Desk()
+    desk.open(P0, P1)
+    desk.books.news[P0] = good(P0, b"abc")
+    desk.books.news[P1] = good(P1, b"def")
+    desk.sessions.appended(P0)
+    desk.sessions.appended(P1)
+    assert desk.answers() == []
+    desk.sessions.speak(desk.ctx)
+    [answer] = desk.answers()
+    assert [part.partition for part in answer.partitions] == [P0, P1]
 
 
 def test_other_partitions_records_do_not_wake_it() -> None:
     desk = Desk()
     desk.open(P0)
     desk.books.news[P1] = good(P1, b"abc")
-    desk.sessions.appended(P1, desk.ctx)
+    desk.sessions.appended(P1)
+    desk.sessions.speak(desk.ctx)
     assert desk.answers() == []
 
 
@@ -124,7 +139,8 @@ def test_a_session_remembers_what_was_listed_before() -> None:
     desk = Desk()
     desk.open(P0, P1)
     desk.books.news[P1] = good(P1, b"abc")
-    desk.sessions.appended(P1, desk.ctx)
+    desk.sessions.appended(P1)
+    desk.sessions.speak(desk.ctx)
     [answer] = desk.answers()
     assert [part.partition for part in answer.partitions] == [P1]
 
@@ -135,7 +151,8 @@ def test_a_forgotten_partition_is_not_answered() -> None:
     desk.fetch(3, session=session, sequence=2, forgotten=(P0,))
     desk.answers()
     desk.books.news[P0] = good(P0, b"abc")
-    desk.sessions.appended(P0, desk.ctx)
+    desk.sessions.appended(P0)
+    desk.sessions.speak(desk.ctx)
     assert desk.answers() == []
 
 
@@ -156,7 +173,8 @@ def test_it_rides_on_the_next_records_of_any_partition() -> None:
     desk.open(P0, P1)
     desk.sessions.hw_moved(P0, desk.ctx)
     desk.books.news = {P0: good(P0), P1: good(P1, b"abc")}
-    desk.sessions.appended(P1, desk.ctx)
+    desk.sessions.appended(P1)
+    desk.sessions.speak(desk.ctx)
     [answer] = desk.answers()
     assert [part.partition for part in answer.partitions] == [P1, P0]
 
@@ -169,7 +187,8 @@ def test_a_partition_answered_with_an_error_leaves_the_session() -> None:
     [answer] = desk.answers()
     session = answer.session
     desk.fetch(2, session=session, sequence=1)
-    desk.sessions.appended(P0, desk.ctx)
+    desk.sessions.appended(P0)
+    desk.sessions.speak(desk.ctx)
     assert desk.answers() == []
 
 
@@ -179,7 +198,8 @@ def test_so_does_one_that_diverges() -> None:
     desk.fetch(1, P0)
     [answer] = desk.answers()
     desk.fetch(2, session=answer.session, sequence=1)
-    desk.sessions.appended(P0, desk.ctx)
+    desk.sessions.appended(P0)
+    desk.sessions.speak(desk.ctx)
     assert desk.answers() == []
 
 
@@ -343,7 +363,8 @@ class Pair:
     def append(self, word: str) -> None:
         self.leading.log.append(batch(word), 2, WALL_MS)
         self.leading.grew(self.leader_ctx.now)
-        self.sessions.appended(P0, self.leader_ctx)
+        self.sessions.appended(P0)
+        self.sessions.speak(self.leader_ctx)
         self._collect()
 
     @property

@@ -58,7 +58,8 @@ class Bench(Serving):
     def commit(self, word: str) -> None:
         self.replica.log.append(batch(word), 0, WALL_MS)
         self.replica.hw = self.replica.log.end
-        self.reads.committed(P0, self.ctx)
+        self.reads.committed(P0)
+        self.reads.speak(self.ctx)
 
     def offset(self, timestamp: int) -> FoundOffset:
         self.reads.find_offsets(ASKER, FindOffsets(1, [OffsetQuery(P0, 0, timestamp)]), self.ctx)
@@ -181,7 +182,8 @@ def test_records_that_are_not_committed_wake_nobody() -> None:
     bench = Bench("a")
     bench.ask(1, wait=500)
     grow(bench.replica.log, "b", 0)
-    bench.reads.committed(P0, bench.ctx)
+    bench.reads.committed(P0)
+    bench.reads.speak(bench.ctx)
     assert bench.answer() is None
 
 
@@ -189,7 +191,8 @@ def test_a_lost_leadership_ends_the_wait() -> None:
     bench = Bench("a")
     bench.ask(1, wait=500)
     bench.refusal = ErrorCode.NOT_LEADER_OR_FOLLOWER
-    bench.reads.committed(P0, bench.ctx)
+    bench.reads.committed(P0)
+    bench.reads.speak(bench.ctx)
     part = bench.answer()
     assert part is not None
     assert part.error is ErrorCode.NOT_LEADER_OR_FOLLOWER
