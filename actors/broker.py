@@ -3,7 +3,8 @@
 The actor is a router. It finds the replica, calls it, and turns its answer into messages; the conversations live in
 files of their own: `membership` (registration, heartbeats, lease), `metadata_follower` (what the cluster has decided),
 `replicas` (the logs on disk), `fetcher` and `fetch_sessions` (replication, both halves), `isr_proposals`, `writes` and
-`reads` (producers and consumers), `producer_ids`.
+`reads` (producers and consumers), `producer_ids`, `coordinator_lookup` and `coordinator_logs` (for the coordinators of
+groups, which are actors of their own in the same node).
 
 What it does when: it reads its logs, follows the metadata, registers, and serves nothing until it has applied metadata
 past its own registration. From then on committed metadata alone says which partitions it leads or follows. It serves
@@ -23,6 +24,9 @@ from . import broker_events as events
 from . import lives
 from .ahead import Ahead, AheadTimer, Request
 from .bugs import bug
+from .coordinator_log_messages import AppendRecords
+from .coordinator_logs import CoordinatorLogs
+from .coordinator_lookup import CoordinatorLookup, InternalTopicTimer, LookupTimer, refusal
 from .damage import Damage
 from .errors import ErrorCode
 from .fetch_sessions import HighWatermarkTimer, SessionTimer
@@ -42,9 +46,11 @@ from .messages import (
     Fetch,
     Fetched,
     FetchLeadership,
+    FindCoordinator,
     FindOffsets,
     GiveProducerId,
     HeartbeatReply,
+    InternalTopicCreated,
     ListReassignments,
     Measure,
     MetadataRange,
@@ -86,6 +92,7 @@ class BrokerConfig(msgspec.Struct, frozen=True):
     fetch_retry_ms: int = 250
     grace_ms: int = 60_000  # before directories that no topic owns are removed
     stop_ms: int = 10_000  # a controlled shutdown that takes longer is given up
+    coordinators: tuple[str, ...] = ()  # the coordinators that live in the same node, by the names of their actors
 
 
 class HousekeepingTimer(Timer, frozen=True):
@@ -141,6 +148,8 @@ class Broker(Actor):
         self.reads = Reads(self._find, self._where, self.damage.found)
         self.writes = Writes(self._find, self._where, self._appended)
         self.measuring = Measuring(config.id, self.logs.open, self.membership)
+        self.lookup = CoordinatorLookup(config.id, config.controllers, self.membership, lambda: self.image)
+        self.coordinators = CoordinatorLogs(self._find, lambda: self.image, self._appended, config.coordinators)
         self.stopping = Stopping(self.membership, self.logs, config.boot_id, config.stop_ms)
         self._unsynced: dict[Partition, None] = {}
         self._ahead = Ahead()
@@ -219,6 +228,7 @@ class Broker(Actor):
                 self._adopt(self.metadata.on_snapshot(message, ctx), ctx)
             case HeartbeatReply():
                 self.membership.on_reply(message, ctx, self.metadata.epoch)
+                self.coordinators.leased(self.membership.lease_until, ctx)
                 self.stopping.maybe_finish(ctx)
             case PartitionsAltered():
                 self.in_sync.on_altered(message, ctx)
@@ -227,10 +237,19 @@ class Broker(Actor):
                     # Only now: a life that never registered must not vouch for the one before it.
                     ctx.disk.replace(BOOT_PATH, self.config.boot_id.encode())
                     self._adopt(True, ctx)
+            case AppendRecords():
+                self.coordinators.append(sender, message, ctx)
             case FetchLeadership() | Describe() | DescribeConfigs() | ListReassignments() | DescribeLogs():
                 self.questions.answer(sender, message, self._serving, ctx)
             case Measure():
                 ctx.send(sender, self.measuring.answer(message, self.image, ctx))
+            case FindCoordinator():
+                if self._serving:
+                    self.lookup.find(sender, message, ctx)
+                else:
+                    ctx.send(sender, refusal(message, ErrorCode.COORDINATOR_NOT_AVAILABLE, "this broker is starting"))
+            case InternalTopicCreated():
+                self.lookup.created(message, ctx)
             case GiveProducerId():
                 self.producer_ids.give(sender, message, self.membership.active, self.broker_epoch, ctx)
             case ProducerIdsReserved():
@@ -262,6 +281,8 @@ class Broker(Actor):
                 self.in_sync.on_timer(ctx)
             case ProducerIdTimer():
                 self.producer_ids.on_timer(self.membership.active, self.broker_epoch, ctx)
+            case LookupTimer() | InternalTopicTimer():
+                self.lookup.on_timer(timer, ctx)
             case HousekeepingTimer():
                 self._housekeeping(ctx)
             case AheadTimer():
@@ -324,6 +345,7 @@ class Broker(Actor):
             partitions = None
             self.membership.heartbeat(self.image.end, ctx)
             ctx.set_timer(StrangersTimer(), self.config.grace_ms)
+        self.coordinators.adopted(partitions, ctx)
         if partitions is None:
             partitions = sorted({*self.image.partitions, *self.replicas})
         if self.membership.fenced and self.image.may_lead(self.me):
@@ -331,6 +353,7 @@ class Broker(Actor):
         for partition in partitions:
             self._reconcile(partition, ctx)
         self._speak(ctx)
+        self.lookup.adopted(ctx)
         self.fetchers.poll(self.broker_epoch, ctx)
         self.in_sync.consider_all(ctx)
         self._serve_waiting(None, ctx)
@@ -371,6 +394,7 @@ class Broker(Actor):
                     cause="the controller chose it",
                 )
             )
+            self.coordinators.began(replica, ctx)
             self._advance(replica, ctx)
         elif state.leader >= 0:
             copying = replica.follow(state, partial(self._lower, replica, ctx))
@@ -399,6 +423,7 @@ class Broker(Actor):
         partition = replica.partition
         state = self.image.partitions.get(partition)
         if replica.leading is not None:
+            self.coordinators.ended(partition, ctx)
             self.proposals.settle(partition)
             leader, epoch = (-1, -1) if state is None else (state.leader, state.leader_epoch)
             self.writes.acks.refuse(partition, ErrorCode.NOT_LEADER_OR_FOLLOWER, leader, epoch)
@@ -457,6 +482,7 @@ class Broker(Actor):
             replica.hw = hw
             self.followers.sessions.hw_moved(replica.partition, ctx)
             self.reads.committed(replica.partition)
+        self.coordinators.committed(replica, ctx)
         if leading.enough and (self.membership.holds_lease(ctx.now) or bug("no-lease")):
             self.writes.acks.release(replica.partition, replica.hw, leading.epoch, replica.log.start)
 

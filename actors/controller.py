@@ -29,6 +29,7 @@ from .messages import (
     AlterPartition,
     BeginEpoch,
     BrokerHeartbeat,
+    CreateInternalTopic,
     Describe,
     DescribeConfigs,
     EndEpoch,
@@ -54,11 +55,12 @@ from .producer_ids import reserve
 from .registrations import Registrations
 from .sessions import Sessions
 from .snapshotting import Snapshots
+from .topics import create_internal
 
 CHUNK = 256 << 10  # bytes of metadata applied before other inputs have their turn
 TURN = 100  # questions decided before that
 
-Request = AlterPartition | Register | ReserveProducerIds | ReportDamage | AdminRequest
+Request = AlterPartition | Register | ReserveProducerIds | ReportDamage | CreateInternalTopic | AdminRequest
 
 
 class SessionTimer(Timer, frozen=True):
@@ -114,7 +116,9 @@ class Controller(Actor):
                 self.raft.on_message(sender, message, ctx)
             case BrokerHeartbeat():
                 self._on_heartbeat(sender, message, ctx)
-            case AlterPartition() | Register() | ReserveProducerIds() | ReportDamage() | AdminRequest():
+            case AlterPartition() | Register() | ReserveProducerIds() | ReportDamage():
+                self._on_request(sender, message, ctx)
+            case AdminRequest() | CreateInternalTopic():
                 self._on_request(sender, message, ctx)
             case FetchMetadata():
                 ctx.send(sender, self.source.answer(message))
@@ -199,6 +203,8 @@ class Controller(Actor):
                 return self.registrations.damaged(message)
             case ReserveProducerIds():
                 return reserve(self.image, message)
+            case CreateInternalTopic():
+                return create_internal(self.image, message, ctx)
             case _:
                 return administer(self.image, message, ctx)
 

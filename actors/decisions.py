@@ -23,7 +23,9 @@ from .kernel import Address, Context, JobDone, Message, Timer
 from .messages import (
     AdminDone,
     AlterPartition,
+    CreateInternalTopic,
     ElectLeaders,
+    InternalTopicCreated,
     PartitionsAltered,
     PartitionsDone,
     ProducerIdsReserved,
@@ -166,6 +168,8 @@ def refusal(request: Message, error: ErrorCode, leader: int, reason: str = "") -
             return PartitionsDone(request_id, error, reason, leader=leader)
         case AdminRequest(id=request_id):
             return AdminDone(request_id, error, reason, leader=leader)
+        case CreateInternalTopic(id=request_id):
+            return InternalTopicCreated(request_id, error, leader=leader, reason=reason)
         case _:
             return None
 

@@ -27,6 +27,14 @@ class Part(msgspec.Struct, frozen=True, array_like=True):
     """Base of what messages are made of."""
 
 
+class TopicName(Part, frozen=True):
+    """A topic's identity, and how many partitions it has."""
+
+    id: TopicId
+    name: str
+    partitions: int
+
+
 class Envelope(msgspec.Struct, frozen=True, array_like=True):
     """What surrounds each message on the wire.
 
@@ -55,3 +63,12 @@ class PeerGone(Message, frozen=True):
     node: str
     incarnation: Incarnation
     disconnected_at: int = -1
+
+
+class RouteGone(Message, frozen=True):
+    """Local only: the connection that requests of `route` came on has closed. A hint, like `PeerGone`.
+
+    Whoever spoke there may be dead, or may come again on another connection.
+    """
+
+    route: str

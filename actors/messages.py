@@ -26,6 +26,18 @@ from .admin_messages import Reassign as Reassign
 from .admin_messages import ReassignmentsListed as ReassignmentsListed
 from .chronicle_messages import EventsFetched as EventsFetched
 from .chronicle_messages import FetchEvents as FetchEvents
+from .classic_messages import ClassicHeartbeat as ClassicHeartbeat
+from .classic_messages import ClassicHeartbeatDone as ClassicHeartbeatDone
+from .classic_messages import GroupJoined as GroupJoined
+from .classic_messages import GroupLeft as GroupLeft
+from .classic_messages import GroupSynced as GroupSynced
+from .classic_messages import JoinGroup as JoinGroup
+from .classic_messages import LeaveGroup as LeaveGroup
+from .classic_messages import SyncGroup as SyncGroup
+from .coordinator_messages import CoordinatorsFound as CoordinatorsFound
+from .coordinator_messages import CreateInternalTopic as CreateInternalTopic
+from .coordinator_messages import FindCoordinator as FindCoordinator
+from .coordinator_messages import InternalTopicCreated as InternalTopicCreated
 from .envelope import METADATA as METADATA
 from .envelope import PROTOCOL_VERSION as PROTOCOL_VERSION
 from .envelope import Envelope as Envelope
@@ -34,11 +46,26 @@ from .envelope import Partition as Partition
 from .envelope import PeerGone as PeerGone
 from .envelope import Reborn as Reborn
 from .envelope import TopicId as TopicId
+from .envelope import TopicName as TopicName
 from .errors import ErrorCode
+from .group_admin_messages import DeleteGroup as DeleteGroup
+from .group_admin_messages import DescribeGroup as DescribeGroup
+from .group_admin_messages import GroupDeleted as GroupDeleted
+from .group_admin_messages import GroupDescribed as GroupDescribed
+from .group_admin_messages import GroupsListed as GroupsListed
+from .group_admin_messages import ListGroups as ListGroups
+from .group_messages import GroupHeartbeat as GroupHeartbeat
+from .group_messages import GroupHeartbeatDone as GroupHeartbeatDone
 from .kernel import Incarnation, Message, Payload
 from .measuring_messages import Measure as Measure
 from .measuring_messages import Measured as Measured
 from .measuring_messages import ReplicaMeasure as ReplicaMeasure
+from .offset_messages import CommitOffsets as CommitOffsets
+from .offset_messages import DeleteOffsets as DeleteOffsets
+from .offset_messages import FetchOffsets as FetchOffsets
+from .offset_messages import OffsetsCommitted as OffsetsCommitted
+from .offset_messages import OffsetsDeleted as OffsetsDeleted
+from .offset_messages import OffsetsFetched as OffsetsFetched
 from .pictures import BrokerPicture as BrokerPicture
 from .pictures import Describe as Describe
 from .pictures import Described as Described
@@ -357,14 +384,6 @@ class BrokerPlace(Part, frozen=True):
 
     broker: int
     endpoint: str
-
-
-class TopicName(Part, frozen=True):
-    """A topic's identity, and how many partitions it has."""
-
-    id: TopicId
-    name: str
-    partitions: int
 
 
 class PartitionLeader(Part, frozen=True):

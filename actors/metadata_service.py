@@ -12,6 +12,7 @@ from typing import Protocol
 
 from ..storage.records import iter_headers
 from .errors import ErrorCode
+from .internal_topics import INTERNAL_TOPICS
 from .kernel import Payload
 from .messages import (
     BrokerPicture,
@@ -144,7 +145,8 @@ def _topics(image: MetadataImage, names: Sequence[str] | None) -> list[TopicStat
 
 def _topic(image: MetadataImage, topic: TopicState) -> TopicPicture:
     partitions = [_partition(state) for state in image.partitions_of(topic.id)]
-    return TopicPicture(topic.id, topic.name, image.configs(topic.id).all(), partitions)
+    configs = image.configs(topic.id).all()
+    return TopicPicture(topic.id, topic.name, configs, partitions, topic.name in INTERNAL_TOPICS)
 
 
 def _partition(state: PartitionState) -> PartitionPicture:

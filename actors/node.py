@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from ..storage.disk import Disk, Generation, JobId
 from ..storage.jobs import Job
+from .envelope import RouteGone
 from .kernel import (
     Actor,
     Address,
@@ -182,9 +183,14 @@ class Node:
             actor.on_message(LOCAL, gone, self._contexts[name])
         self._drain()
 
-    def route_gone(self, route: str) -> None:
-        """The connection behind a route has closed; replies to it are lost."""
+    def route_gone(self, route: str, now: Millis, wall: Millis) -> None:
+        """The connection behind a route has closed; replies to it are lost. A hint to all actors."""
+        self.now, self.wall = now, wall
         self._lives.pop(route, None)
+        gone = RouteGone(route)
+        for name, actor in self.actors.items():
+            actor.on_message(LOCAL, gone, self._contexts[name])
+        self._drain()
 
     def advance(self, now: Millis, wall: Millis) -> None:
         """Time has passed: fire what is due, in the order of deadlines."""

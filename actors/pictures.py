@@ -38,12 +38,13 @@ class PartitionPicture(Part, frozen=True):
 
 
 class TopicPicture(Part, frozen=True):
-    """A topic as the metadata has it; `configs` with every default filled in."""
+    """A topic as the metadata has it; `configs` with every default filled in. `internal`: the cluster's own."""
 
     id: TopicId
     name: str
     configs: dict[str, str]
     partitions: list[PartitionPicture]
+    internal: bool = False
 
 
 class Described(Message, frozen=True):

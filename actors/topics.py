@@ -8,12 +8,21 @@ from collections import Counter
 from collections.abc import Sequence
 from random import Random
 
-from .admin_requests import Refused, granted, refusal, remembered, topic_called
+from .admin_requests import NO_TOPIC, Refused, granted, refusal, remembered, topic_called
 from .decisions import Decision
 from .errors import ErrorCode
-from .internal_topics import INTERNAL_TOPICS
-from .kernel import Context
-from .messages import CreatePartitions, CreateTopic, DeleteTopic, Partition, TopicId
+from .internal_topics import INTERNAL_TOPICS, internal_topic
+from .isr_changes import broker_error
+from .kernel import Context, Message
+from .messages import (
+    CreateInternalTopic,
+    CreatePartitions,
+    CreateTopic,
+    DeleteTopic,
+    InternalTopicCreated,
+    Partition,
+    TopicId,
+)
 from .metadata import MetadataImage
 from .metadata_records import MetadataRecord, PartitionCreated, TopicCreated, TopicDeleted
 from .metadata_state import TopicState
@@ -84,6 +93,36 @@ def delete(image: MetadataImage, request: DeleteTopic, ctx: Context) -> Decision
     return granted(image, request, [TopicDeleted(topic.id)], "a client deleted it", ctx, topic.id)
 
 
+def create_internal(image: MetadataImage, message: CreateInternalTopic, ctx: Context) -> Decision:
+    """Make one of the cluster's own topics, at the word of any live broker; it may be there already."""
+
+    def answer(error: ErrorCode, topic_id: TopicId = NO_TOPIC, reason: str = "") -> Decision:
+        return Decision([], reply=lambda: InternalTopicCreated(message.id, error, topic_id, image.controller, reason))
+
+    error = broker_error(image, message.broker, message.broker_epoch)
+    if error is not ErrorCode.NONE:
+        return answer(error, reason=f"b{message.broker} is not registered in broker epoch {message.broker_epoch}.")
+    wanted = internal_topic(message.name)
+    if wanted is None:
+        return answer(ErrorCode.INVALID_TOPIC_EXCEPTION, reason=f"{message.name!r} is not an internal topic.")
+    existing = image.topic(message.name)
+    if existing is not None:
+        return answer(ErrorCode.NONE, existing.id)
+    defaults = image.defaults
+    assert defaults is not None, "the active controller fixes the defaults before anything else"
+    topic_id = new_topic_id(image, ctx.random)
+    try:
+        created = _placed(image, topic_id, range(wanted.partitions), defaults.replication)
+    except Refused as refused:
+        return answer(refused.error, reason=refused.reason)
+    records = [TopicCreated(topic_id, wanted.name, dict(wanted.configs)), *created]
+
+    def reply() -> Message:
+        return InternalTopicCreated(message.id, ErrorCode.NONE, topic_id, image.controller)
+
+    return Decision(records, f"b{message.broker} was asked for a coordinator", reply)
+
+
 def name_problem(name: str) -> str | None:
     """Why this cannot be the name of a topic, in a sentence; None if it can. Kafka's rules."""
     if not name:
@@ -111,6 +150,8 @@ def new_topic_id(image: MetadataImage, random: Random) -> TopicId:
 def _figures(image: MetadataImage, request: CreateTopic) -> tuple[int, int]:
     """Replication and number of partitions, checked with all else in the request. Raises Refused."""
     problem = name_problem(request.name)
+    if problem is None and request.name in INTERNAL_TOPICS:
+        problem = f"{request.name} is a topic that the cluster makes itself, when it needs it."
     if problem is not None:
         raise Refused(ErrorCode.INVALID_TOPIC_EXCEPTION, problem)
     existing = image.topic(request.name)

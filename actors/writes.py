@@ -16,6 +16,7 @@ from ..storage.producers import Check
 from ..storage.records import BatchHeader, InvalidBatch, check_incoming
 from .bugs import bug
 from .errors import ErrorCode
+from .internal_topics import INTERNAL_TOPICS
 from .kernel import Address, Context, Millis, Timer
 from .messages import Partition, Produce, ProduceBatch, Produced, ProducedBatch
 from .parked import ParkedAcks
@@ -95,6 +96,9 @@ class Writes:
             return ProducedBatch(partition, replica, leader=leader, leader_epoch=epoch)
         leading = replica.leading
         assert leading is not None
+        if replica.topic in INTERNAL_TOPICS:
+            reason = f"{replica.topic} is the cluster's own topic: coordinators alone write to it"
+            return ProducedBatch(partition, ErrorCode.INVALID_TOPIC_EXCEPTION, reason=reason)
         if request.acks not in (-1, 0, 1):
             return ProducedBatch(partition, ErrorCode.INVALID_REQUIRED_ACKS)
         if request.acks == -1 and not leading.enough:

@@ -156,6 +156,7 @@ class World:
         self.flush_time: Callable[[Host], Micros] = lambda host: 300
         self.job_time: Callable[[Host], Micros] = lambda host: 500
         self.gone_time: Callable[[str, str], Micros | None] = lambda watcher, gone: 25_000
+        self.route_gone_time: Callable[[str, str], Micros | None] = lambda watcher, gone: 1_000
         self.holds_for_next_life: Callable[[str, str], bool] = lambda source, target: False
         self.on_failure: Callable[[Host, Exception], None] | None = None
         self._codec = Codec()
@@ -497,8 +498,11 @@ class World:
         self._connections.pop((connection.source, connection.target), None)
         self._by_route.pop(connection.route, None)
         target = self.hosts[connection.target]
-        if target.node is not None:
-            target.node.route_gone(connection.route)
+        node = target.node
+        delay = self.route_gone_time(connection.target, connection.source)
+        if node is not None and delay is not None:
+            gone = partial(node.route_gone, connection.route)
+            self._later(target, delay, lambda: self._input(target, lambda: gone(*self._times(target))))
 
     def _announce_gone(self, watcher: str, gone: str, incarnation: Incarnation) -> None:
         host = self.hosts[watcher]

@@ -52,7 +52,15 @@ class Machines:
             settings = LogSettings(segment_bytes=self.shape.segment_bytes)
             raft = Raft(RaftConfig(number, CLUSTER, directory, voters, settings=settings))
             broadcasts = dict(self.controllers)
-            config = ControllerConfig(number, CLUSTER, self.controllers, broadcasts, snapshot_records=200)
+            config = ControllerConfig(
+                number,
+                CLUSTER,
+                self.controllers,
+                broadcasts,
+                snapshot_records=200,
+                default_replication=self.shape.replication,
+                default_configs={"min.insync.replicas": str(self.shape.min_insync)},
+            )
             actors["controller"] = Controller(config, raft)
         if boot.name in self.brokers:
             actors["broker"] = Broker(
@@ -63,6 +71,7 @@ class Machines:
                     self.controllers,
                     broadcasts=tuple(self.controllers.values()),
                     boot_id=f"{boot.name}/{self.boots[boot.name]}",
+                    coordinators=("groups",),
                 )
             )
         return actors

@@ -10,10 +10,20 @@ from barnabas.actors.elections import fence_changes, unfence_changes
 from barnabas.actors.errors import ErrorCode
 from barnabas.actors.isr_changes import alter
 from barnabas.actors.kernel import Incarnation, Message
-from barnabas.actors.messages import AdminDone, AlterPartition, IsrChange, Partition, PartitionsAltered, PartitionsDone
+from barnabas.actors.messages import (
+    AdminDone,
+    AlterPartition,
+    CreateInternalTopic,
+    InternalTopicCreated,
+    IsrChange,
+    Partition,
+    PartitionsAltered,
+    PartitionsDone,
+)
 from barnabas.actors.metadata import MetadataImage
 from barnabas.actors.metadata_records import BrokerFenced, BrokerRegistered, BrokerUnfenced, ClusterDefaults
 from barnabas.actors.metadata_state import PartitionState
+from barnabas.actors.topics import create_internal
 
 CLIENT = Incarnation(5)
 
@@ -48,6 +58,16 @@ class Administered:
         self.check()
 
     # --- requests
+
+    def internal(self, name: str, broker: int = 1, broker_epoch: int | None = None) -> InternalTopicCreated:
+        """A broker asks for one of the cluster's own topics."""
+        epoch = self.image.brokers[broker].epoch if broker_epoch is None else broker_epoch
+        decision = create_internal(self.image, CreateInternalTopic(7, broker, epoch, name), self.ctx)
+        self.image.apply(decision.records, self.image.end)
+        self.check()
+        reply = decision.reply()
+        assert isinstance(reply, InternalTopicCreated)
+        return reply
 
     def ask(self, request: AdminRequest) -> Message:
         decision = administer(self.image, request, self.ctx)

@@ -98,7 +98,7 @@ def test_what_cannot_be_is_refused_in_words() -> None:
     assert "no broker 'x'" in scene.alter_broker("x", "set x y").reason
     assert "for all brokers alike" in scene.alter_broker("1", "set log.retention.ms 5").reason
     assert "no broker config 'x'" in scene.alter_broker("1", "set x y").reason
-    scene.done(CreateTopic(2, CLIENT, "__consumer_offsets", configs={"cleanup.policy": "compact"}))
+    scene.internal("__consumer_offsets")
     assert "internal" in scene.alter("set cleanup.policy delete", topic="__consumer_offsets").reason
     assert scene.alter("set segment.bytes 2000000", topic="__consumer_offsets").error is ErrorCode.NONE
 

@@ -134,7 +134,7 @@ def test_a_topic_grows_and_its_old_partitions_stay_as_they_are() -> None:
 def test_growth_is_refused_in_words() -> None:
     scene = Administered()
     scene.done(CreateTopic(1, CLIENT, "orders", 3))
-    scene.done(CreateTopic(2, CLIENT, "__consumer_offsets", 3))
+    scene.internal("__consumer_offsets")
     for request, words in (
         (CreatePartitions(3, CLIENT, "orders", 3), "has 3 partitions already"),
         (CreatePartitions(3, CLIENT, "orders", 2), "cannot shrink"),
@@ -149,7 +149,7 @@ def test_growth_is_refused_in_words() -> None:
 
 def test_an_internal_topic_cannot_be_deleted() -> None:
     scene = Administered()
-    scene.done(CreateTopic(1, CLIENT, "__consumer_offsets"))
+    scene.internal("__consumer_offsets")
     done = scene.done(DeleteTopic(2, CLIENT, "__consumer_offsets"))
     assert (done.error, len(scene.image.topics)) == (ErrorCode.INVALID_TOPIC_EXCEPTION, 1)
     assert "the cluster needs" in done.reason

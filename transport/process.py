@@ -364,9 +364,13 @@ class Shell:
         return partial(self._peer_gone, endpoint)
 
     def route_gone(self, route: str) -> None:
-        """See `Listener`."""
-        if self._node is not None:
-            self._node.route_gone(route)
+        """See `Listener`. It may be told in the middle of a send, so it is an input of its own, soon."""
+        if self._loop is not None:
+            self._loop.call_soon(self._route_gone, route)
+
+    def _route_gone(self, route: str) -> None:
+        if self.ended is None and self._node is not None:
+            self._input("a connection's end", partial(self._node.route_gone, route))
 
     def _peer_gone(self, endpoint: str) -> None:
         if self.ended is None:
