@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from .arguments import Commands, WrongUsage, add_json, positive, seconds, whole
 
 if TYPE_CHECKING:
-    from ..simulation.run import Report, Simulation
+    from ..simulation.report import Report
+    from ..simulation.run import Simulation
 
 
 class Ask(NamedTuple):
@@ -35,6 +36,7 @@ def register(commands: Commands) -> None:
     which.add_argument("--seed", type=whole, metavar="N", help="replay this seed (default: 1)")
     which.add_argument("--seeds", type=positive, metavar="N", help="run the seeds 1 to N")
     which.add_argument("--bug", metavar="NAME", help="put a historic bug back into the actors, and find it")
+    which.add_argument("--history", metavar="FILE", help="judge what clients saw, a line of JSON per operation")
     which.add_argument("--bugs", action="store_true", help="do that with every bug there is a switch for")
     simulate.add_argument("--seconds", type=seconds, default=60.0, metavar="S", help="simulated time (default: 60)")
     simulate.add_argument(
@@ -56,6 +58,10 @@ def run_simulate(arguments: argparse.Namespace) -> int:
         from .simulate_bugs import run_bugs
 
         return run_bugs(arguments)
+    if arguments.history is not None:
+        from .simulate_history import judge_file
+
+        return judge_file(arguments.history, as_json=arguments.json)
     if arguments.trace and (arguments.seeds is not None or arguments.json):
         raise WrongUsage("--trace tells the run of one --seed, in lines and not in JSON")
     if not arguments.trace and (arguments.node or arguments.partition):
@@ -79,6 +85,7 @@ def run_simulate(arguments: argparse.Namespace) -> int:
             print(report.sentence(), flush=True)
     failed = sum(not report.ok for report in reports)
     if arguments.json:
+        from ..simulation.report import summary
         from .output import as_json
 
         as_json(summary(reports))
@@ -130,53 +137,3 @@ def _one(seed: int, ask: Ask) -> "Report":
     for story in stories:
         story.finish()
     return replace(report, history=[])  # what nobody prints need not travel between processes
-
-
-def summary(reports: "list[Report]") -> dict[str, object]:
-    """The figures of many seeds, in total and each."""
-    premises: dict[str, int] = {}
-    faults: dict[str, int] = {}
-    network: dict[str, int] = {}
-    for report in reports:
-        for total, counts in ((premises, report.premises), (faults, report.faults), (network, report.network)):
-            for name, count in counts.items():
-                total[name] = total.get(name, 0) + count
-    simulated, cpu = sum(report.simulated_s for report in reports), sum(report.cpu_s for report in reports)
-    return {
-        "seeds": len(reports),
-        "failed": sum(not report.ok for report in reports),
-        "violations": sum(len(report.violations) for report in reports),
-        "faults": sum(faults.values()),
-        "least_faults": min(sum(report.faults.values()) for report in reports),
-        "acknowledged": sum(report.acknowledged for report in reports),
-        "least_acknowledged": min(report.acknowledged for report in reports),
-        "events": sum(report.events for report in reports),
-        "simulated_s": round(simulated, 1),
-        "cpu_s": round(cpu, 1),
-        "wall_s": round(sum(report.wall_s for report in reports), 1),
-        "times_real_time_per_core": round(simulated / cpu, 1) if cpu else None,
-        "premises": dict(sorted(premises.items(), key=lambda item: _order(item[0]))),
-        "faults_by_kind": dict(sorted(faults.items())),
-        "messages": network,
-        "runs": [
-            {
-                "seed": report.seed,
-                "ok": report.ok,
-                "acknowledged": report.acknowledged,
-                "faults": sum(report.faults.values()),
-                "events": report.events,
-                "simulated_s": round(report.simulated_s, 1),
-                "wall_s": round(report.wall_s, 2),
-                "cpu_s": round(report.cpu_s, 2),
-                "trace": report.trace,
-                "violations": report.violations,
-            }
-            for report in reports
-        ],
-    }
-
-
-def _order(invariant: str) -> tuple[str, int, str]:
-    """R2 before R10."""
-    name = invariant.partition(" ")[0]
-    return (name[0], int(name[1:]), invariant) if name[1:].isdecimal() else ("D", 0, invariant)

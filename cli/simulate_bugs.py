@@ -31,11 +31,19 @@ def run_bugs(arguments: argparse.Namespace) -> int:
     else:
         table(
             ("BUG", "WHAT IT WAS", "HISTORY", "FOUND BY", "RUNS"),
-            [(h.bug.name, h.bug.what, h.bug.history, h.broken if h.found else "NOT FOUND", h.runs) for h in hunts],
+            [
+                (h.bug.name, h.bug.what, h.bug.history, h.report.broken if h.found else "NOT FOUND", h.runs)
+                for h in hunts
+            ],
         )
         if len(hunts) == 1 and hunts[0].report.violations:
             print(hunts[0].report.violations[0])
     return 0 if all(found.found for found in hunts) else 1
+
+
+def _row(found: "Hunt") -> tuple[str | int, ...]:
+    broken = found.report.broken if found.found else "NOT FOUND"
+    return found.bug.name, found.bug.what, found.bug.history, broken, found.runs
 
 
 def _picture(found: "Hunt") -> dict[str, object]:
@@ -45,7 +53,7 @@ def _picture(found: "Hunt") -> dict[str, object]:
         "history": found.bug.history,
         "row": found.bug.row,
         "found": found.found,
-        "by": found.broken,
+        "by": found.report.broken,
         "runs": found.runs,
         "scenario": found.bug.scenario.__name__ if found.bug.scenario is not None else None,
         "cpu_s": round(found.report.cpu_s, 2),

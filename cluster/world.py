@@ -160,7 +160,7 @@ class World:
         self.holds_for_next_life: Callable[[str, str], bool] = lambda source, target: False
         self.on_failure: Callable[[Host, Exception], None] | None = None
         self._codec = Codec()
-        self._heap: list[tuple[Micros, int, Callable[[], None]]] = []
+        self._heap: list[tuple[Micros, bool, int, Callable[[], None]]] = []
         self._sequence = 0
         self._connections: dict[tuple[str, str], _Connection] = {}
         self._by_route: dict[str, _Connection] = {}
@@ -262,9 +262,9 @@ class World:
             node = host.node
             self._input(host, lambda: node.tell(actor, message, *self._times(host)))
 
-    def at(self, delay: Micros, action: Callable[[], None]) -> None:
-        """Do something later: for the nemesis and workloads."""
-        self._push(self.now + max(0, delay), action)
+    def at(self, delay: Micros, action: Callable[[], None], *, first: bool = False) -> None:
+        """Do something later: for the nemesis and workloads. `first`: before all else that happens at that instant."""
+        self._push(self.now + max(0, delay), action, first=first)
 
     # --- Running ---
 
@@ -272,7 +272,7 @@ class World:
         """Handle the next event. False when there is none."""
         if not self._heap:
             return False
-        self.now, _, action = heappop(self._heap)
+        self.now, _, _, action = heappop(self._heap)
         self.steps += 1
         action()
         return True
@@ -355,9 +355,9 @@ class World:
 
         self._push(self.now + delay, run)
 
-    def _push(self, time: Micros, action: Callable[[], None]) -> None:
+    def _push(self, time: Micros, action: Callable[[], None], *, first: bool = False) -> None:
         self._sequence += 1
-        heappush(self._heap, (time, self._sequence, action))
+        heappush(self._heap, (time, not first, self._sequence, action))
 
     # --- Disk, jobs, timers ---
 

@@ -16,7 +16,8 @@ import msgspec
 
 from ..actors import bugs
 from . import scenarios
-from .run import Options, Report, simulate
+from .report import Report
+from .run import Options, simulate
 from .scenarios import Scenario, play
 from .swarm import Shape
 
@@ -49,15 +50,9 @@ class Hunt(msgspec.Struct, frozen=True):
     report: Report
 
     @property
-    def broken(self) -> str:
-        """The first invariant that was broken; empty if none was."""
-        violations = self.report.violations
-        return violations[0].partition(" ")[0].rstrip(":,") if violations else ""
-
-    @property
     def found(self) -> bool:
         """Whether it was found, by an invariant that speaks of it."""
-        return self.broken in self.bug.invariants
+        return self.report.broken in self.bug.invariants
 
 
 BUGS = (

@@ -1,40 +1,47 @@
-"""What clients saw, and whether a log could have let them see it (Jepsen's Kafka workload, RELIABILITY 1.6).
+"""What clients saw: the format of histories, one JSON object per line, the same for simulated and for real runs.
 
-A history is a list of operations, each with the times of its call and of its outcome: sends of unique values, polls of
-a partition, questions for its end. It is the same for simulated and for real runs, one JSON line per operation. Judged
-from outside, without a look into any broker:
+    {"process":"p1","kind":"send","key":"orders-0","called":1000,"done":4200,"value":"p1-17","offset":16}
+    {"process":"r1","kind":"poll","key":"orders-0","called":5000,"done":5100,"read":[[15,"p1-16"],[16,"p1-17"]]}
 
-    inconsistent-offsets  one offset has two values
-    duplicate             one value is at two offsets
-    lost-write            acknowledged, passed by readers, and seen by none
-    unseen                acknowledged, and not seen although everything was read to the end
-    garbage               read, and never sent
-    aborted-read          read, although its send had failed for good
-    nonmonotonic-poll     a consumer went back           poll-skip          a consumer left something out
-    nonmonotonic-send     a producer's records changed places
-    stale-latest          the end that was told lies before a record acknowledged earlier
-    realtime-order        acknowledged before the other was sent, and behind it in the log
+`key` is a partition. Times are microseconds of one clock, for all processes the same. Fields that have their default
+may be left out. Lines may be in any order, but those of one process must come in the order of its calls.
 
-The order of a partition's records is that of their offsets, in whatever poll or acknowledgement they were seen. Holes
-are allowed (transaction markers occupy offsets). A send with an unknown outcome (`info`) counts as written once it is
-seen. Sends that are not `safe` (acks 0 or 1) may be lost, doubled or change places, and nothing else.
+    send       `value` is unique in its partition; `offset` is what the producer was told, -1 if nothing
+    poll       `read` is what came of one partition, in the order in which it came; `final` marks the last reads, which
+               went on until the end of everything
+    latest     `offset` is the end that was told, in an `ok` answer to a question for it
+    assign     from now on this process reads this partition from a place of its own choice (also: it was given to it)
+    commit     the process committed `offset` for `group`     committed   it asked, and was told `offset` (-1: none)
+    crash      the process is gone, with all its positions; a later one of that name is another. `key` may be empty
+    end        of a transaction: `ok` committed, `fail` aborted, `info` nobody knows. `key` is empty
+
+`outcome` is "ok"; "fail" only if it certainly did not happen; "info" if nobody knows. Whoever may die before the
+outcome writes a line with "invoked" first, with `done` equal to `called`, and the outcome in a second line with the
+same process, kind, key, call and value: a first line without a second is an "info" that never ended.
+
+`safe` sends are acks=all; what they are told will not be lost. `once` sends are idempotent too: not doubled, and in the
+order of their calls. Sends, polls and commits with the same `txn` (unique in the history) stand and fall together.
+
+`barnabas simulate --history FILE` judges a file (`analysis`): exit code 1 if no log can explain it.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-Kind = Literal["send", "poll", "latest", "assign", "crash"]
+Kind = Literal["send", "poll", "latest", "assign", "commit", "committed", "crash", "end"]
 Outcome = Literal["ok", "info", "fail"]
+
+NEVER = 1 << 62
+"""When something is done whose outcome nobody learned."""
 
 
 class Op(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One operation of one process. `key` is a partition, "orders-0"; times are microseconds of one clock."""
+    """One operation of one process."""
 
     process: str
     kind: Kind
@@ -42,26 +49,20 @@ class Op(msgspec.Struct, frozen=True, omit_defaults=True):
     called: int
     done: int
     outcome: Outcome = "ok"
-    value: str = ""  # of a send
-    offset: int = -1  # of a send (-1: not known), or the end that was told
-    read: list[tuple[int, str]] = []  # of a poll: (offset, value)
-    safe: bool = True  # of a send: acks=all, idempotent
-    final: bool = False  # of a poll: one of those that read everything to the end
+    value: str = ""
+    offset: int = -1
+    read: list[tuple[int, str]] = []
+    safe: bool = True
+    final: bool = False
+    once: bool = True
+    group: str = ""
+    txn: str = ""
 
 
-class Anomaly(msgspec.Struct, frozen=True):
-    """Something that no log can explain."""
+class _Line(Op, frozen=True):
+    """As in a file."""
 
-    kind: str
-    key: str
-    sentence: str
-
-
-class Verdict(msgspec.Struct, frozen=True):
-    """`anomalies` is empty for a clean history. `counts`: how much there was to judge."""
-
-    anomalies: list[Anomaly]
-    counts: dict[str, int]
+    outcome: Literal["ok", "info", "fail", "invoked"] = "ok"  # type: ignore[assignment]
 
 
 def dump(ops: Iterable[Op]) -> bytes:
@@ -70,155 +71,27 @@ def dump(ops: Iterable[Op]) -> bytes:
 
 
 def load(lines: bytes) -> list[Op]:
-    """The reverse of `dump`."""
-    decoder = msgspec.json.Decoder(Op)
-    return [decoder.decode(line) for line in lines.splitlines() if line.strip()]
+    """The operations of a file's lines. Raises ValueError, with the number of the line, for what is none."""
+    decoder = msgspec.json.Decoder(_Line)
+    found: dict[tuple[str, ...], Op] = {}
+    for number, line in enumerate(lines.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            read = decoder.decode(line)
+        except msgspec.MsgspecError as error:
+            raise ValueError(f"line {number} of the history: {error}") from None
+        fields = msgspec.structs.asdict(read)
+        place = (read.process, read.kind, read.key, str(read.called), read.value)
+        if read.outcome == "invoked":
+            found[place] = Op(**{**fields, "outcome": "info", "done": NEVER})
+        elif place in found and found[place].done == NEVER:
+            found[place] = Op(**fields)
+        else:
+            found[*place, str(number)] = Op(**fields)  # two alike are two
+    return list(found.values())
 
 
-def analyse(ops: Sequence[Op], lease_us: int = 0) -> Verdict:
-    """Judge a history; operations may come in any order, but each process's own in the order of its calls.
-
-    A leader that was replaced and cannot know it yet may tell an end that is `lease_us` old, and not older.
-    """
-    by_key: dict[str, list[Op]] = defaultdict(list)
-    for op in ops:
-        by_key[op.key].append(op)
-    anomalies: list[Anomaly] = []
-    counts: Counter[str] = Counter()
-    for key in sorted(by_key):
-        history = _Partition(key, by_key[key], lease_us)
-        anomalies += history.judge()
-        counts.update(history.counts)
-    return Verdict(anomalies, dict(counts))
-
-
-class _Partition:
-    """The history of one key."""
-
-    def __init__(self, key: str, ops: list[Op], lease_us: int) -> None:
-        self.key = key
-        self.lease_us = lease_us
-        self.sends = [op for op in ops if op.kind == "send"]
-        self.reads = [op for op in ops if op.kind in ("poll", "assign", "crash")]
-        self.ends = [op for op in ops if op.kind == "latest" and op.outcome == "ok"]
-        self.writer = {op.value: op for op in self.sends}
-        self.offsets: dict[str, set[int]] = defaultdict(set)  # of each value, wherever it was seen
-        self.values: dict[int, set[str]] = defaultdict(set)
-        self.seen: set[str] = set()
-        for op in self.reads:
-            for offset, value in op.read:
-                self.offsets[value].add(offset)
-                self.values[offset].add(value)
-                self.seen.add(value)
-        for op in self.sends:
-            if op.outcome == "ok" and op.offset >= 0 and op.safe:
-                self.offsets[op.value].add(op.offset)
-                self.values[op.offset].add(op.value)
-        self.order = sorted(self.values)  # offsets that are known to hold something
-        self.counts = Counter(
-            sends=len(self.sends),
-            acknowledged=sum(op.outcome == "ok" and op.safe for op in self.sends),
-            polls=sum(op.kind == "poll" for op in self.reads),
-            read=len(self.seen),
-            latest=len(self.ends),
-        )
-        self.found: list[Anomaly] = []
-
-    def judge(self) -> list[Anomaly]:
-        """All anomalies, in a fixed order."""
-        self._places()
-        self._lost()
-        self._strangers()
-        self._polls()
-        self._send_order()
-        self._real_time()
-        return self.found
-
-    def _say(self, kind: str, sentence: str) -> None:
-        self.found.append(Anomaly(kind, self.key, f"{self.key}: {sentence}"))
-
-    def _places(self) -> None:
-        for offset in self.order:
-            if len(self.values[offset]) > 1:
-                self._say("inconsistent-offsets", f"offset {offset} has {sorted(self.values[offset])}")
-        for value in sorted(self.offsets):
-            writer = self.writer.get(value)
-            if len(self.offsets[value]) > 1 and (writer is None or writer.safe):
-                self._say("duplicate", f"{value} is at {sorted(self.offsets[value])}")
-
-    def _lost(self) -> None:
-        passed = max((offset for op in self.reads for offset, _ in op.read), default=-1)
-        finished = any(op.final for op in self.reads)
-        for op in self.sends:
-            if op.outcome != "ok" or not op.safe or op.value in self.seen:
-                continue
-            if 0 <= op.offset <= passed:
-                self._say("lost-write", f"{op.value} was acknowledged at {op.offset}, readers passed it at {passed}")
-            elif finished:
-                self._say("unseen", f"{op.value} was acknowledged at {op.offset}, the final reads ended at {passed}")
-
-    def _strangers(self) -> None:
-        for value in sorted(self.seen):
-            op = self.writer.get(value)
-            if op is None:
-                self._say("garbage", f"{value} was read at {sorted(self.offsets[value])}, nobody has sent it")
-            elif op.outcome == "fail" and op.safe:
-                self._say("aborted-read", f"{value} was read at {sorted(self.offsets[value])}, its send had failed")
-
-    def _polls(self) -> None:
-        last: dict[str, int] = {}  # process -> index of what it read last
-        for op in sorted(self.reads, key=lambda op: (op.done, op.called)):
-            if op.kind != "poll":
-                last.pop(op.process, None)
-                continue
-            for offset, value in op.read:
-                index = bisect_left(self.order, offset)
-                before = last.get(op.process)
-                if before is not None and index <= before:
-                    where = f"{value} at {offset} after {self.order[before]}"
-                    self._say("nonmonotonic-poll", f"{op.process} read {where}")
-                elif before is not None and index > before + 1:
-                    left_out = self.order[before + 1 : index]
-                    self._say("poll-skip", f"{op.process} read {offset} after {self.order[before]}, not {left_out[:5]}")
-                last[op.process] = index
-
-    def _placed(self, op: Op) -> int:
-        """Where a safe send ended up, as far as is known."""
-        if op.offset >= 0 and op.outcome == "ok":
-            return op.offset
-        return min(self.offsets.get(op.value, {-1}))
-
-    def _send_order(self) -> None:
-        last: dict[str, tuple[int, str]] = {}
-        for op in sorted(self.sends, key=lambda op: op.called):
-            place = self._placed(op)
-            if not op.safe or place < 0 or op.outcome == "fail":
-                continue
-            before, value = last.get(op.process, (-1, ""))
-            if place <= before:
-                self._say("nonmonotonic-send", f"{op.process} sent {op.value} after {value}: {place} after {before}")
-            else:
-                last[op.process] = (place, op.value)
-
-    def _real_time(self) -> None:
-        """What was acknowledged before something began lies before it: one sweep over calls and outcomes."""
-        moments: list[tuple[int, int, int]] = []  # time, 0 call or 1 outcome, number: calls first, so ties are free
-        things = [op for op in self.sends if op.outcome == "ok" and op.safe and op.offset >= 0] + self.ends
-        for number, op in enumerate(things):
-            called = op.called - (self.lease_us if op.kind == "latest" else 0)
-            moments += [(called, 0, number), (op.done, 1, number)]
-        highest = -1
-        before: dict[int, int] = {}
-        for _, outcome, number in sorted(moments):
-            op = things[number]
-            if not outcome:
-                before[number] = highest
-            elif op.offset <= before[number]:
-                if op.kind == "latest":
-                    what = f"{op.process} was told {op.offset} as the end"
-                    self._say("stale-latest", f"{what}, {before[number]} had been acknowledged before")
-                else:
-                    what = f"{op.value} was sent after {before[number]} was acknowledged"
-                    self._say("realtime-order", f"{what}, and is at {op.offset}")
-            if outcome and op.kind == "send":
-                highest = max(highest, op.offset)
+def read(path: Path) -> list[Op]:
+    """The operations in a file. Raises OSError and ValueError."""
+    return load(path.read_bytes())

@@ -141,6 +141,15 @@ class HostileNetwork:
         self._last_broadcast.clear()
         self.calm = True
 
+    def counts(self) -> dict[str, int]:
+        """Messages by what became of them."""
+        return {
+            "sent": self.sent,
+            "lost": self.lost,
+            "duplicated": self.duplicated,
+            "reordered": self.reordered,
+        }
+
     # --- Arithmetic ---
 
     def _wait(self, link: Link, now: Micros) -> Micros | None:
@@ -175,3 +184,8 @@ class HostileNetwork:
         mean = self.rates.mean_us - self.rates.min_us
         delay = self.rates.min_us + (self._delay.expovariate(1 / mean) if mean > 0 else 0)
         return int(delay * scale) + size // 1000
+
+
+def both_ways(left: Sequence[str], right: Sequence[str]) -> list[Link]:
+    """All links between two groups."""
+    return [pair for a in left for b in right for pair in ((a, b), (b, a))]

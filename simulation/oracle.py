@@ -32,7 +32,11 @@ class Violation(Exception):
 
 
 class Checker:
-    """Base of the groups of invariants. Override what is needed; nothing else is called."""
+    """Base of the groups of invariants. Override what is needed; nothing else is called.
+
+    To add a group: a file below `invariants/`, a line in `parts.families`, a forged state for each invariant in
+    `tests/test_invariants.py`.
+    """
 
     oracle: Oracle
 
@@ -66,6 +70,7 @@ class Oracle:
     def __init__(self, checkers: Iterable[Checker]) -> None:
         self.checkers = list(checkers)
         self.premises: Counter[str] = Counter()
+        self.events: Counter[str] = Counter()  # that actors emitted, by kind
         self.lossy: set[str] = set()  # hosts whose disk was damaged: what they had made durable may be gone
         self._world: World | None = None
         self._looked = (-1, "")
@@ -117,5 +122,6 @@ class Oracle:
 
     def happened(self, world: World, host: Host, actor: Address, event: Event) -> None:
         self._world = world
+        self.events[type(event).__name__] += 1
         for happened in self._happened:
             happened(world, host, actor, event)

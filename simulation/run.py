@@ -1,9 +1,12 @@
 """One run: draw the world of a seed, break it for a while, heal it, and judge what is left.
 
-    safety      the workload runs, the nemesis breaks things, the oracle checks after every event
-    healing     everything works again, and so must the clients; whatever was sent must get its outcome
+    safety      the workloads run, the nemesis breaks things, the oracle checks after every event
+    healing     everything works again, and so must the clients; whatever was asked must get its outcome
     liveness    one active controller, all brokers in, every partition led, all replicas in sync
-    judgement   a last consumer reads everything; histories, logs and promises are compared
+    judgement   last looks at everything; histories, logs and promises are compared
+
+What is drawn before the healing, faults and commands, is kept as a `Schedule`; `replay` plays one instead of drawing.
+What a run is made of beside the cluster stands in `parts`: workloads, invariants, faults.
 
 `simulate` never raises for what the cluster does: it reports. A run that finishes no work is a failure too: it has
 tested nothing.
@@ -13,11 +16,16 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection
+from functools import partial
 
 import msgspec
 
-from .history import Op, analyse
+from .analysis import analyse
+from .budget import ClusterBudget
+from .fault import Fault
+from .history import Op
 from .invariants.clients import ClientsChecker
 from .invariants.contact import ContactChecker
 from .invariants.copies import CopiesChecker
@@ -29,8 +37,12 @@ from .machines import Machines
 from .nemesis import Nemesis
 from .network import HostileNetwork
 from .oracle import Oracle, Violation
+from .parts import WORKLOADS, families
+from .report import Report
+from .schedule import Schedule, Step
 from .swarm import Shape, Swarm, draw
-from .workload import Workload
+from .workload import Command
+from .workloads.log import LogWorkload
 
 LEAST_WORK = 50
 """Acknowledged writes without which a run has proven nothing."""
@@ -50,43 +62,11 @@ class Options(msgspec.Struct, frozen=True):
     clusters: bool = False  # the number of brokers and controllers is drawn too
     faults: bool = True
     weights: dict[str, float] | None = None  # replaces the drawn faults
+    workloads: Collection[str] | None = None  # replaces those that are drawn beside the first
     converge_s: float = 60.0
     slowest: float = SLOWEST  # wall seconds for a simulated second before the run is given up
     on_start: Callable[[Simulation], None] = lambda simulation: None  # told before anything happens
-
-
-class Report(msgspec.Struct, kw_only=True):
-    """What a run came to. `violations` is empty if every promise was kept."""
-
-    seed: int
-    swarm: Swarm
-    log: list[str]  # what the nemesis did, and what came of it
-    faults: dict[str, int] = {}  # by kind
-    network: dict[str, int] = {}  # messages by what became of them
-    acknowledged: int = 0
-    failures: dict[str, int] = {}
-    counts: dict[str, int] = {}
-    events: int = 0
-    simulated_s: float = 0.0
-    wall_s: float = 0.0
-    cpu_s: float = 0.0
-    trace: str = ""
-    premises: dict[str, int] = {}
-    violations: list[str] = []
-    history: list[Op] = []
-
-    @property
-    def ok(self) -> bool:
-        return not self.violations
-
-    def sentence(self) -> str:
-        """One line for people."""
-        speed = self.simulated_s / self.cpu_s if self.cpu_s else 0.0
-        verdict = "ok" if self.ok else f"FAIL {self.violations[0]}"
-        return (
-            f"seed {self.seed}: {self.acknowledged} writes acknowledged, {sum(self.faults.values())} faults,"
-            f" {self.events} events in {self.simulated_s:.0f} s ({speed:.1f}x real time): {verdict}"
-        )
+    schedule: Schedule | None = None  # is played, instead of anything that a seed draws
 
 
 class Simulation:
@@ -94,11 +74,12 @@ class Simulation:
 
     def __init__(self, seed: int, options: Options | None = None) -> None:
         self.options = options or Options()
+        self.schedule = self.options.schedule
         self.world = BoundedWorld(seed)
-        swarm = draw(seed, self.world, self.options.shape, clusters=self.options.clusters)
-        if self.options.weights is not None:
-            swarm = msgspec.structs.replace(swarm, weights=self.options.weights)
-        self.swarm = swarm
+        swarm = self.swarm = self.schedule.swarm if self.schedule is not None else self._draw(seed)
+        assert swarm.seed == seed, f"a schedule of seed {swarm.seed} is played with it, not with {seed}"
+        self.steps: list[Step] = []
+        self.history: list[Op] = []
         self.network = HostileNetwork(swarm.network, self.world)
         self.world.network = self.network
         self.quorum = QuorumChecker()
@@ -107,58 +88,104 @@ class Simulation:
         self.leaders = LeadersChecker(self.metadata, self.copies)
         self.judge = ClientsChecker(self.metadata, self.copies, fsync=swarm.shape.durability == "fsync")
         checkers = [self.quorum, ContactChecker(), self.metadata, self.copies, self.leaders, self.judge]
-        self.oracle = Oracle(checkers)
+        self.oracle = Oracle([*checkers, *families(self)])
         self.world.observers.append(self.oracle)
         self.machines = Machines(self.world, swarm.shape)
-        self.workload = Workload(self.world, swarm.shape, self.machines.brokers)
-        self.nemesis = Nemesis(
-            self.world,
-            self.network,
-            swarm,
-            self.machines.names,
-            self.workload.clients,
-            damaged=self.oracle.lossy.add,
-            powerless=self._powerless,
-            may_lose_power=self._may_lose_power,
-        )
-        self._unproven: tuple[str, int] | None = None  # broker that lost power, and its epoch then
+        self.workload = LogWorkload(self, {})
+        others = [WORKLOADS[name](self, settings) for name, settings in swarm.workloads.items()]
+        self.workloads = {workload.name: workload for workload in [self.workload, *others]}
+        clients = [name for workload in self.workloads.values() for name in workload.clients]
+        self.budget = ClusterBudget(self)
+        self.nemesis = Nemesis(self.world, self.network, swarm, self.machines.names, clients, self.budget, self._record)
+
+    def _draw(self, seed: int) -> Swarm:
+        """What the seed means, but for what the options say."""
+        options = self.options
+        swarm = draw(seed, self.world, options.shape, clusters=options.clusters)
+        if options.weights is not None:
+            swarm = msgspec.structs.replace(swarm, weights=options.weights)
+        drawn = {}
+        for name, workload in list(WORKLOADS.items())[1:]:
+            if options.workloads is not None and name not in options.workloads:
+                continue
+            random = self.world.random(f"swarm/workload/{name}")
+            settings = workload.draw(random, swarm.shape)
+            while settings is None and options.workloads is not None:
+                settings = workload.draw(random, swarm.shape)
+            if settings is not None:
+                drawn[name] = settings
+        return msgspec.structs.replace(swarm, workloads=drawn)
+
+    # --- Steps ---
+
+    def perform(self, command: Command) -> None:
+        """An application asks for something now."""
+        self._record(command)
+        command.perform(self.workloads[command.of])
+
+    def _record(self, action: Fault | Command) -> None:
+        if not self.nemesis.healed:
+            self.steps.append(Step(self.world.now, action))
+
+    def _play(self, schedule: Schedule) -> None:
+        for step in schedule.steps:
+            action = step.action
+            if isinstance(action, Fault):
+                self.world.at(step.at_us, partial(self.nemesis.strike, action), first=True)
+            else:
+                self.world.at(step.at_us, partial(self.perform, action), first=True)
+
+    # --- Phases ---
 
     def start(self) -> None:
         """Machines and clients."""
+        if self.schedule is not None:
+            self._play(self.schedule)
         self.machines.start()
-        self.workload.begin()
+        for workload in self.workloads.values():
+            workload.begin()
 
     def run(self, seconds: float) -> list[str]:
         """All four phases. Returns what went wrong."""
         self.start()
         if self.options.faults:
-            self.nemesis.begin()
+            self.nemesis.begin(draw=self.schedule is None)
         self.world.run_until(int(seconds * 1e6))
         wrong = []
         faults = self.nemesis.faults.total()
-        if self.options.faults and faults * FAULT_EVERY_S < seconds - FAULT_EVERY_S:
+        drawn = self.options.faults and self.schedule is None
+        if drawn and faults * FAULT_EVERY_S < seconds - FAULT_EVERY_S:
             wrong.append(f"too few faults: {faults} in {seconds:g} s")
         return wrong + self.settle()
 
     def settle(self) -> list[str]:
-        """Heal everything, wait until all is well again, read and judge. Returns what went wrong."""
+        """Heal everything, wait until all is well again, look and judge. Returns what went wrong."""
+        workloads = list(self.workloads.values())
         self.nemesis.heal()
+        for workload in workloads:
+            workload.heal()
         wrong = []
         goal = self.judge.acknowledged + LEAST_WORK
         if not self._until(lambda: self.judge.acknowledged >= goal):
             wrong.append(self._late("L5: writes are not acknowledged"))
-        self.workload.finish()
-        if not self._until(self.workload.settled, seldom=True):
-            wrong.append(self._late("L5: some sends have no outcome"))
-            self.workload.give_up()
+        for workload in workloads:
+            workload.finish()
+        if not self._until(lambda: all(workload.settled() for workload in workloads), seldom=True):
+            wrong.append(self._late("L5: some requests have no outcome"))
+            self._give_up()
         if not self._until(self._converged, seldom=True):
             wrong.append(self._late(f"L2, L6: not converged: {self._state()}"))
-        self.workload.read_all()
-        if not self._until(self.workload.all_read, seldom=True):
+        for workload in workloads:
+            workload.conclude()
+        if not self._until(lambda: all(workload.concluded() for workload in workloads), seldom=True):
             wrong.append(self._late("L8: not everything can be read"))
         if not wrong:
             self.oracle.at_rest(self.world)
-        return wrong + self.workload.complaints
+        return wrong + [complaint for workload in workloads for complaint in workload.complaints]
+
+    def _give_up(self) -> None:
+        for workload in self.workloads.values():
+            workload.give_up()
 
     def _until(self, condition: Callable[[], bool], *, seldom: bool = False) -> bool:
         """Run until it is true, within the time to converge. `seldom`: it is expensive, look now and then."""
@@ -172,26 +199,6 @@ class Simulation:
         """When it is now, for messages."""
         return f"{self.world.now / 1e6:.6f} s, event {self.world.steps}"
 
-    def _powerless(self, name: str) -> None:
-        self.machines.reboot(name)
-        if name in self.machines.brokers:
-            known = self.metadata.brokers.get(int(name[1:]))
-            self._unproven = (name, known.epoch if known is not None else -1)
-
-    def _may_lose_power(self, name: str) -> bool:
-        """With durability "os" only one broker at a time may, until it has registered and all is in sync."""
-        shape = self.swarm.shape
-        if shape.durability == "fsync" or name not in self.machines.brokers:
-            return True
-        if shape.min_insync < 2 or len(self.metadata.partitions) < shape.topics * shape.partitions:
-            return False  # a topic that is made while somebody is away may have nobody else
-        if self._unproven is not None:
-            unproven, epoch = self._unproven
-            broker = self.metadata.brokers.get(int(unproven[1:]))
-            if broker is None or broker.epoch == epoch:
-                return name == unproven
-        return all(set(state.isr) == set(state.replicas) for state in self.metadata.partitions.values())
-
     def _converged(self) -> bool:
         metadata = self.metadata
         if len(metadata.brokers) < len(self.machines.brokers) or any(b.fenced for b in metadata.brokers.values()):
@@ -204,7 +211,7 @@ class Simulation:
                 return False
             if len({(copy.mirror.end, copy.hw) for copy in copies if copy is not None}) != 1:
                 return False
-        return True
+        return all(workload.converged() is None for workload in self.workloads.values())
 
     def _state(self) -> str:
         parts = [f"{number}: {broker}" for number, broker in sorted(self.metadata.brokers.items())]
@@ -212,21 +219,28 @@ class Simulation:
             copies = [self.copies.member(number, partition) for number in state.replicas]
             ends = [(copy.host, copy.mirror.end, copy.hw) for copy in copies if copy is not None]
             parts.append(f"{state} {ends}")
-        return "; ".join(parts)
+        waiting = {name: words for name, workload in self.workloads.items() if (words := workload.converged())}
+        return "; ".join([*parts, *(f"{name}: {words}" for name, words in waiting.items())])
 
 
 def simulate(seed: int, seconds: float = 30.0, options: Options | None = None) -> Report:
     """Run one seed to its end and say what came of it."""
     simulation = Simulation(seed, options)
     simulation.options.on_start(simulation)
-    return measured(simulation, lambda: simulation.run(seconds))
+    return measured(simulation, lambda: simulation.run(seconds), seconds)
 
 
-def measured(simulation: Simulation, body: Callable[[], list[str]]) -> Report:
+def replay(schedule: Schedule, options: Options | None = None) -> Report:
+    """Play a schedule to its end and say what came of it. Of the options only times and `on_start` matter."""
+    options = msgspec.structs.replace(options or Options(), schedule=schedule)
+    return simulate(schedule.swarm.seed, schedule.seconds, options)
+
+
+def measured(simulation: Simulation, body: Callable[[], list[str]], seconds: float = 0.0) -> Report:
     """Run the body of a simulation, however it ends, and report."""
     wall, cpu = time.perf_counter(), time.process_time()
     wrong = _guarded(simulation, body)
-    return _report(simulation, wrong, time.perf_counter() - wall, time.process_time() - cpu)
+    return _report(simulation, wrong, time.perf_counter() - wall, time.process_time() - cpu, seconds)
 
 
 def _guarded(simulation: Simulation, body: Callable[[], list[str]]) -> list[str]:
@@ -245,29 +259,27 @@ def _guarded(simulation: Simulation, body: Callable[[], list[str]]) -> list[str]
         return [f"{type(failed).__name__} at {simulation.moment()}, {where}: {failed}"]
 
 
-def _report(simulation: Simulation, wrong: list[str], wall_s: float, cpu_s: float) -> Report:
+def _report(simulation: Simulation, wrong: list[str], wall_s: float, cpu_s: float, seconds: float) -> Report:
     """What a run came to, its history judged."""
-    simulation.workload.give_up()
-    verdict = analyse(simulation.workload.history, STALE_US)
+    simulation._give_up()
+    verdict = analyse(simulation.history, STALE_US)
     violations = wrong + [f"{anomaly.kind}: {anomaly.sentence}" for anomaly in verdict.anomalies]
     acknowledged = verdict.counts.get("acknowledged", 0)
     if acknowledged < LEAST_WORK and not violations:
         violations.append(f"no work: only {acknowledged} writes were acknowledged")
-    network = simulation.network
-    return Report(
+    failures: Counter[str] = Counter()
+    for workload in simulation.workloads.values():
+        failures.update(workload.failures)
+    report = Report(
         seed=simulation.swarm.seed,
         swarm=simulation.swarm,
         log=[str(fault) for fault in simulation.nemesis.log],
         faults=dict(sorted(simulation.nemesis.faults.items())),
-        network={
-            "sent": network.sent,
-            "lost": network.lost,
-            "duplicated": network.duplicated,
-            "reordered": network.reordered,
-        },
+        network=simulation.network.counts(),
         acknowledged=acknowledged,
-        failures=dict(sorted(simulation.workload.failures.items())),
+        failures=dict(sorted(failures.items())),
         counts=verdict.counts,
+        happened=dict(sorted(simulation.oracle.events.items())),
         events=simulation.world.steps,
         simulated_s=simulation.world.now / 1e6,
         wall_s=wall_s,
@@ -275,5 +287,8 @@ def _report(simulation: Simulation, wrong: list[str], wall_s: float, cpu_s: floa
         trace=simulation.world.trace_hash(),
         premises=dict(sorted(simulation.oracle.premises.items())),
         violations=violations,
-        history=simulation.workload.history,
+        history=simulation.history,
     )
+    steps = tuple(simulation.steps)
+    report.schedule = Schedule(simulation.swarm, seconds, steps, report.broken)
+    return report

@@ -15,9 +15,9 @@ from ..actors.messages import Envelope, Fetch, Fetched, FetchedPartition, FetchP
 from ..cluster.world import Host, World
 from ..transport.codec import Codec
 from .invariants.copies import Copy
-from .nemesis import both_ways
-from .network import NEVER
-from .run import Options, Report, Simulation, measured
+from .network import NEVER, both_ways
+from .report import Report
+from .run import Options, Simulation, measured
 from .swarm import Shape
 from .views import broker_epoch_of, leading_of, raft_of, replicas_of
 

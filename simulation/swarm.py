@@ -11,15 +11,8 @@ from random import Random
 
 import msgspec
 
+from .moves import MOVES
 from .network import NetworkRates, Streams
-
-PROCESS_FAULTS = ("crash", "crash_many", "power_loss", "power_loss_many", "power_loss_all", "pause", "stop_long")
-NETWORK_FAULTS = (
-    "cut", "cut_one_way", "isolate", "ring", "bridge", "clients_cut", "clog", "swizzle", "reset", "false_gone",
-)  # fmt: skip
-DISK_FAULTS = ("slow_disk", "disk_full", "io_error", "fsync_failure", "bit_rot")
-CLOCK_FAULTS = ("wall_jump", "drift")
-FAULTS = PROCESS_FAULTS + NETWORK_FAULTS + DISK_FAULTS + CLOCK_FAULTS
 
 SURE = (
     ("crash", "crash_many", "stop_long"),
@@ -73,6 +66,7 @@ class Swarm(msgspec.Struct, frozen=True):
     down_us: int  # mean time until a process is started again
     cut_us: int  # mean length of a partition
     pause_us: int  # longest pause
+    workloads: dict[str, dict[str, int | float | str | bool]] = {}  # those beside the first, with their settings
 
     def describe(self) -> str:
         """A few readable lines."""
@@ -105,8 +99,13 @@ class Swarm(msgspec.Struct, frozen=True):
                 f"  faults    one every {self.fault_every_us / 1e6:.1f} s: {faults}",
                 f"            down {self.down_us / 1e6:.1f} s, cut {self.cut_us / 1e6:.1f} s, paused up to"
                 f" {self.pause_us / 1e6:.1f} s",
+                *(f"  workload  {name}: {_words(settings)}" for name, settings in sorted(self.workloads.items())),
             )
         )
+
+
+def _words(settings: dict[str, int | float | str | bool]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in settings.items())
 
 
 def _maybe(random: Random, high: float) -> float:
@@ -121,13 +120,17 @@ def draw(seed: int, streams: Streams, shape: Shape | None = None, *, clusters: b
     Without `clusters` the cluster is always the usual one, three nodes that are brokers and controllers; topics,
     clients and everything else are drawn all the same.
     """
+    spans = _spans(streams.random("swarm/spans"))
     return Swarm(
         seed=seed,
         shape=shape or _shape(streams.random("swarm/shape"), clusters=clusters),
         network=_network(streams.random("swarm/network")),
         times=_times(streams.random("swarm/times")),
-        weights=_weights(streams.random("swarm/faults")),
-        **_spans(streams.random("swarm/spans")),
+        weights=_weights(streams),
+        fault_every_us=spans["fault_every_us"],
+        down_us=spans["down_us"],
+        cut_us=spans["cut_us"],
+        pause_us=spans["pause_us"],
     )
 
 
@@ -194,15 +197,16 @@ def _times(random: Random) -> Times:
     )
 
 
-def _weights(random: Random) -> dict[str, float]:
+def _weights(streams: Streams) -> dict[str, float]:
+    """Each move has a stream of its own, so a new one leaves the others alone."""
     weights = {}
-    for name in FAULTS:
-        weight = random.uniform(0.2, 1.0)
+    for name in MOVES:
+        random = streams.random(f"swarm/move/{name}")
         if random.random() < 0.5:
-            weights[name] = weight
+            weights[name] = random.uniform(0.2, 1.0)
     for group in SURE:
         if not any(name in weights for name in group):
-            weights[random.choice(group)] = 1.0
+            weights[streams.random(f"swarm/sure/{group[0]}").choice(group)] = 1.0
     return weights
 
 

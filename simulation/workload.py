@@ -1,331 +1,140 @@
-"""What the cluster is asked to do while it is being broken: clients in hosts of their own, and what they leave behind.
+"""What the cluster is asked to do while it is being broken: workloads.
 
-Each producer sends unique values to partitions that it names, several at a time; some are *unsafe* (acks 0 or 1) and
-may lose them. Consumers read every partition from its beginning and go on; now and then they ask where the end is. The
-clients are the real client actors; what stands here is only the application on top of them. After the healing one
-more consumer reads everything from the beginning to the end: what was acknowledged must be there.
+A workload hosts real client actors and is the application on top of them. Several may run at once. Each seed draws
+which ones do, and their settings, from a stream of chance of its own; the first of `parts.WORKLOADS` always runs.
+
+A run leads it through its phases; override what matters:
+
+    begin       start the clients, and from now on draw what they ask for
+    heal        everything works again: go on drawing
+    finish      ask for nothing more
+    settled     whether everything that was asked has an outcome; `give_up` if that takes too long
+    converged   None when all is well again, or what is not, in words
+    conclude    a last look, at the whole: everything that was promised must be there
+    concluded   whether that is done
+
+What an application asks for is a `Command`, with all that was chosen by chance written into it. `ask` performs it and
+keeps it as a step of the run's schedule; when a schedule is played, nothing is drawn before the healing, and the
+schedule's commands are performed instead. So draw in `every`, ask there, and leave reactions (a retry, an answer to an
+answer) as they are: they need no chance, and happen again by themselves.
+
+    class Send(Command, frozen=True):
+        of: ClassVar[str] = "log"
+        process: str
+        number: int
+
+        def perform(self, workload: Workload) -> None: ...
+
+Operations go into `history` (`history.Op`), which is judged after the run; what a workload sees itself that should
+never be goes into `complaints`, in words. To add a workload: a file below `workloads/`, a line in `parts.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
-from typing import NamedTuple
+from collections.abc import Callable
+from random import Random
+from typing import TYPE_CHECKING, ClassVar
 
-from ..actors.admin import AdminActor
-from ..actors.client_commands import Assign, Assignment, Failure, LookUp, MakeTopic, SendRecords, Start, Took, Why
-from ..actors.consumer import ConsumerActor
-from ..actors.consumer_outlet import Chunk, ConsumerSettings
-from ..actors.errors import ErrorCode
-from ..actors.kernel import Actor, Millis
-from ..actors.messages import EARLIEST, LATEST, TOPIC_LEADERSHIP, Described, TopicId
-from ..actors.producer import ProducerActor
-from ..actors.producer_outlet import ProducerSettings
+import msgspec
+
+from ..actors.kernel import Actor
 from ..cluster.world import Boot, Micros, World
 from ..storage.memory import MemoryDisk
-from ..storage.records import Record
-from .history import Op, Outcome
-from .swarm import Shape
+from .fault import said
+from .history import Op
 
-MAX_OUTSTANDING = 60
-LATEST_EVERY_US = 700_000
+if TYPE_CHECKING:
+    from .run import Simulation
+    from .swarm import Shape
 
-
-class Sent(NamedTuple):
-    """A producer's token: what the application knows of one record."""
-
-    process: str
-    key: str
-    value: str
-    called: Micros
-    safe: bool
+Settings = dict[str, int | float | str | bool]
 
 
-class _ProducerOutlet:
-    """Writes outcomes into the history."""
+class Command(msgspec.Struct, frozen=True, tag_field="do", tag=said):
+    """Something that an application asks of a client."""
 
-    def __init__(self, workload: Workload) -> None:
-        self._workload = workload
+    of: ClassVar[str]
+    """The name of its workload."""
 
-    def acknowledged(
-        self, tokens: Sequence[object], topic: str, partition: int, base_offset: int, timestamp: Millis
-    ) -> None:
-        for place, token in enumerate(tokens):
-            self._workload.over(token, "ok", base_offset + place if base_offset >= 0 else -1)
-
-    def failed(self, tokens: Sequence[object], failure: Failure) -> None:
-        for token in tokens:
-            self._workload.failures[failure.why.value] = self._workload.failures.get(failure.why.value, 0) + 1
-            self._workload.over(token, "info" if failure.why is Why.UNKNOWN_OUTCOME else "fail", -1)
-
-    def flushed(self, token: object) -> None:
-        pass
-
-    def closed(self) -> None:
-        pass
-
-
-class _ConsumerOutlet:
-    """Writes what was read into the history."""
-
-    def __init__(self, workload: Workload, process: str, *, final: bool) -> None:
-        self._workload = workload
-        self._process = process
-        self._final = final
-        self.positions: dict[tuple[str, int], int] = {}
-        self._asked: dict[object, Micros] = {}
-        self.ends: dict[tuple[str, int], int] = {}
-
-    @property
-    def asking(self) -> bool:
-        """Whether a question is unanswered."""
-        return bool(self._asked)
-
-    def ask(self, token: object) -> None:
-        """A question for the ends is about to be asked."""
-        self._asked[token] = self._workload.world.now
-
-    def fetched(self, chunk: Chunk) -> None:
-        workload = self._workload
-        read = [(record.offset, (record.value or b"").decode()) for record in chunk.records()]
-        now = workload.world.now
-        workload.history.append(
-            Op(self._process, "poll", f"{chunk.topic}-{chunk.partition}", now, now, read=read, final=self._final)
-        )
-        self.positions[chunk.topic, chunk.partition] = chunk.next
-        workload.world.at(0, lambda: workload.world.tell(self._process, "consumer", Took(chunk.size)))
-
-    def progressed(self, topic: str, partition: int, generation: int, position: int, hw: int) -> None:
-        self.positions[topic, partition] = max(position, self.positions.get((topic, partition), 0))
-
-    def failed(self, topic: str, partition: int, generation: int, failure: Failure) -> None:
-        """Logs are not trimmed, topics not deleted: it may only be that nobody could be reached at the beginning."""
-        workload = self._workload
-        if failure.why is not Why.NO_BROKERS:
-            workload.complaints.append(f"{self._process} cannot read {topic}-{partition}: {failure.sentence}")
-        workload.world.at(500_000, lambda: workload.assign(self._process))
-
-    def offsets(self, token: object, found: dict[tuple[str, int], tuple[int, int]]) -> None:
-        called = self._asked.pop(token, self._workload.world.now)
-        for (topic, partition), (offset, _) in sorted(found.items()):
-            self.ends[topic, partition] = offset
-            now = self._workload.world.now
-            self._workload.history.append(
-                Op(self._process, "latest", f"{topic}-{partition}", called, now, offset=offset)
-            )
-
-    def lookup_failed(self, token: object, failure: Failure) -> None:
-        self._asked.pop(token, None)
-
-    def closed(self) -> None:
-        pass
-
-
-class _AdminOutlet:
-    """Topics that exist."""
-
-    def __init__(self, workload: Workload) -> None:
-        self._workload = workload
-
-    def done(self, token: object, topic_id: TopicId) -> None:
-        self._workload.made(str(token))
-
-    def described(self, token: object, picture: Described) -> None:
-        pass
-
-    def failed(self, token: object, failure: Failure) -> None:
-        if failure.error is ErrorCode.TOPIC_ALREADY_EXISTS:  # made by a request whose answer was lost
-            self._workload.made(str(token))
-            return
-        self._workload.failures[f"admin {failure.why.value}"] = 1
-        self._workload.world.at(100_000, lambda: self._workload.make(str(token)))
-
-    def closed(self) -> None:
-        pass
+    def perform(self, workload: Workload) -> None:
+        """Ask it now."""
+        raise NotImplementedError
 
 
 class Workload:
-    """Use: `begin`; after the safety phase `finish`, heal, run until `settled`; `read_all`, run until `all_read`."""
+    """See the module's essay. `settings` are what `draw` gave for this seed."""
 
-    def __init__(self, world: World, shape: Shape, bootstrap: Sequence[str]) -> None:
-        self.world = world
-        self.shape = shape
-        self.bootstrap = list(bootstrap)
-        self.history: list[Op] = []
-        self.failures: dict[str, int] = {}
+    name: ClassVar[str]
+
+    @classmethod
+    def draw(cls, random: Random, shape: Shape) -> Settings | None:
+        """Whether it takes part in a run, and how. (The first workload is never asked.)"""
+        return None
+
+    def __init__(self, run: Simulation, settings: Settings) -> None:
+        self.run = run
+        self.settings = settings
+        self.world: World = run.world
+        self.history: list[Op] = run.history
         self.complaints: list[str] = []
-        self.topics: list[str] = []  # those that exist
+        self.failures: dict[str, int] = {}  # what clients were refused, by reason
+        self.clients: list[str] = []  # their hosts, which the nemesis cuts off
         self.finished = False
-        self._chance = world.random("workload")
-        self._number = 0
-        self._generation = 0
-        self._waiting: dict[str, dict[str, Sent]] = {}  # process -> value -> token
-        self._outlets: dict[str, _ConsumerOutlet] = {}
-        self.producers = [f"p{number}" for number in range(1, shape.producers + shape.unsafe_producers + 1)]
-        self.consumers = [f"r{number}" for number in range(1, shape.consumers + 1)]
-        self._host("admin", "admin", AdminActor(self.bootstrap, _AdminOutlet(self)))
-        for place, name in enumerate(self.producers):
-            acks = -1 if place < shape.producers else (place + 1) % 2
-            settings = ProducerSettings(acks=acks, idempotent=acks == -1, delivery_timeout_ms=30_000)
-            self._waiting[name] = {}
-            self._host(name, "producer", ProducerActor(self.bootstrap, _ProducerOutlet(self), settings))
-        for name in [*self.consumers, "asker"]:
-            self._consumer(name, final=False)
+        self.chance = run.world.random(f"workload/{self.name}")
+        self._drawing = run.schedule is None
 
-    @property
-    def clients(self) -> list[str]:
-        """The hosts of all clients."""
-        return ["admin", "asker", *self.producers, *self.consumers]
+    # --- Phases ---
 
     def begin(self) -> None:
-        """Start the clients; everything begins with the creation of topics."""
+        """Start all clients."""
         for name in self.clients:
             self.world.start(name)
-        for number in range(self.shape.topics):
-            self.make(f"t{number}")
+
+    def heal(self) -> None:
+        """Draw again, from a stream that does not depend on what was drawn before."""
+        self._drawing = True
+        self.chance = self.world.random(f"workload/{self.name}/healed")
 
     def finish(self) -> None:
-        """Send no more."""
         self.finished = True
 
     def settled(self) -> bool:
-        """Whether every send has an outcome."""
-        return not any(self._waiting.values())
+        return True
 
     def give_up(self) -> None:
         """What has no outcome now will never have a known one."""
-        for waiting in self._waiting.values():
-            for token in list(waiting.values()):
-                self.over(token, "info", -1)
 
-    def read_all(self) -> None:
-        """One more consumer reads everything."""
-        self._consumer("final", final=True)
-        self.world.start("final")
-        self.assign("final")
-        self._outlets["asker"].ends.clear()
-        self._ask_ends()
+    def converged(self) -> str | None:
+        return None
 
-    def all_read(self) -> bool:
-        """Whether the last consumer has reached the end of every partition, as told to it and as acknowledged."""
-        ends, positions = self._outlets["asker"].ends, self._outlets["final"].positions
-        if any(place not in ends for place in self.places()):
-            if not self._outlets["asker"].asking:
-                self._ask_ends()
-            return False
-        known: dict[str, int] = {}
-        for op in self.history:
-            if op.kind == "send" and op.safe:
-                known[op.key] = max(known.get(op.key, -1), op.offset)
-        return all(
-            positions.get((topic, index), 0) >= max(ends[topic, index], known.get(f"{topic}-{index}", -1) + 1)
-            for topic, index in self.places()
-        )
+    def conclude(self) -> None:
+        """The last look begins."""
 
-    def places(self) -> list[tuple[str, int]]:
-        """All partitions of the topics that exist."""
-        return [(topic, index) for topic in sorted(self.topics) for index in range(self.shape.partitions)]
+    def concluded(self) -> bool:
+        return True
 
-    # --- What outlets call ---
+    # --- For subclasses ---
 
-    def make(self, name: str) -> None:
-        """Create a topic; again and again, until it is there."""
-        shape = self.shape
-        configs = {
-            "min.insync.replicas": str(shape.min_insync),
-            "durability": shape.durability,
-            "segment.bytes": str(shape.segment_bytes),
-            "retention.ms": "-1",  # clocks jump by years here
-        }
-        command = MakeTopic(name, name, shape.partitions, shape.replication, configs, timeout_ms=20_000)
-        self.world.tell("admin", "admin", command)
+    def ask(self, command: Command) -> None:
+        """Perform it now, as a step of the schedule."""
+        self.run.perform(command)
 
-    def made(self, name: str) -> None:
-        """The topic is there: everybody uses it."""
-        if name in self.topics:
-            return
-        self.topics.append(name)
-        if len(self.topics) > 1:
-            self.world.at(0, self._assign_all)
-            return
-        self.world.at(0, self._assign_all)
-        for producer in self.producers:
-            self.world.at(self._chance.randrange(50_000), partial(self._send, producer))
-        self.world.at(LATEST_EVERY_US, self._latest)
+    def every(self, span: Callable[[], Micros], draw: Callable[[], None]) -> None:
+        """Draw again and again, each time after a span, until the workload is finished."""
 
-    def over(self, token: object, outcome: Outcome, offset: int) -> None:
-        """A send has its outcome."""
-        assert isinstance(token, Sent)
-        if self._waiting[token.process].pop(token.value, None) is None:
-            return
-        self.history.append(
-            Op(
-                token.process,
-                "send",
-                token.key,
-                token.called,
-                self.world.now,
-                outcome,
-                token.value,
-                offset,
-                safe=token.safe,
-            )
-        )
+        def tick() -> None:
+            if self.finished:
+                return
+            if self._drawing:
+                draw()
+            self.world.at(span(), tick, first=True)
 
-    def assign(self, name: str) -> None:
-        """Read everything from the beginning."""
-        self._generation += 1
-        for topic, index in self.places():
-            self.history.append(Op(name, "assign", f"{topic}-{index}", self.world.now, self.world.now))
-        start = Start(EARLIEST)
-        wanted = [Assignment(topic, index, start, self._generation) for topic, index in self.places()]
-        self.world.tell(name, "consumer", Assign(wanted))
+        self.world.at(span(), tick, first=True)
 
-    # --- The applications ---
+    def host(self, name: str, role: str, actor: Actor, topics: list[str]) -> None:
+        """A client on a host of its own, subscribed to these broadcasts. `begin` starts those in `clients`."""
 
-    def _assign_all(self) -> None:
-        for consumer in self.consumers:
-            self.assign(consumer)
-
-    def _send(self, name: str) -> None:
-        if self.finished:
-            return
-        shape = self.shape
-        every = shape.produce_every_ms * 1000
-        self.world.at(self._chance.randint(every // 2, every * 3 // 2), lambda: self._send(name))
-        waiting = self._waiting[name]
-        if len(waiting) > MAX_OUTSTANDING:
-            return
-        topic, index = self._chance.choice(self.places())
-        safe = self.producers.index(name) < shape.producers
-        tokens: list[object] = []
-        records = []
-        for _ in range(self._chance.randint(1, shape.batch_records)):
-            self._number += 1
-            value = f"{name}-{self._number}".ljust(shape.value_bytes, ".")
-            token = Sent(name, f"{topic}-{index}", value, self.world.now, safe)
-            waiting[value] = token
-            tokens.append(token)
-            records.append(Record(None, value.encode()))
-        self.world.tell(name, "producer", SendRecords(topic, records, tokens, index))
-
-    def _latest(self) -> None:
-        if not self.finished:
-            self._ask_ends()
-            self.world.at(LATEST_EVERY_US, self._latest)
-
-    def _ask_ends(self) -> None:
-        self._number += 1
-        self._outlets["asker"].ask(self._number)
-        queries = [(topic, index, LATEST) for topic, index in self.places()]
-        self.world.tell("asker", "consumer", LookUp(self._number, queries, timeout_ms=5_000))
-
-    def _consumer(self, name: str, *, final: bool) -> None:
-        outlet = self._outlets[name] = _ConsumerOutlet(self, name, final=final)
-        self._host(name, "consumer", ConsumerActor(self.bootstrap, outlet, ConsumerSettings(max_wait_ms=300)))
-
-    def _host(self, name: str, role: str, actor: Actor) -> None:
         def factory(boot: Boot) -> dict[str, Actor]:
             return {role: actor}
 
-        self.world.add(name, factory, MemoryDisk(self.world.random(f"disk/{name}")), [TOPIC_LEADERSHIP], role)
+        self.world.add(name, factory, MemoryDisk(self.world.random(f"disk/{name}")), topics, role)

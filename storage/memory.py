@@ -309,6 +309,10 @@ class MemoryDisk:
         self._journal.clear()
         self._restart()
 
+    def chance(self, seed: int) -> None:
+        """What is decided by chance from now on depends on this and on nothing that was decided before."""
+        self._random = Random(seed)
+
     def wipe(self) -> None:
         """An empty disk in place of this one."""
         self.restore(Snapshot({}, ()))

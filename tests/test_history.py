@@ -6,6 +6,7 @@ some moment between call and outcome, consumers that read on from where they wer
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -13,7 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from barnabas.simulation.history import Op, analyse, dump, load
+from barnabas.cli.main import main
+from barnabas.simulation.analysis import analyse
+from barnabas.simulation.history import NEVER, Op, dump, load
 
 
 def clean(seed: int, steps: int = 120) -> list[Op]:
@@ -100,7 +103,14 @@ def spoil_poll_back(ops: list[Op], random: Random) -> list[Op]:
 def spoil_poll_skip(ops: list[Op], random: Random) -> list[Op]:
     polls = [op for op in ops if op.process == "reader-0" and op.read]
     victim = random.choice([op for op in polls[1:] if len(op.read) > 1] or polls[-1:])
-    cut = replace(victim, read=victim.read[:-2] + victim.read[-1:])
+    cut = replace(victim, read=victim.read[1:])
+    return [cut if op is victim else op for op in ops]
+
+
+def spoil_within_a_poll(ops: list[Op], random: Random) -> list[Op]:
+    victim = max(ops, key=lambda op: len(op.read))
+    assert len(victim.read) > 2
+    cut = replace(victim, read=[victim.read[0], *victim.read[2:]])
     return [cut if op is victim else op for op in ops]
 
 
@@ -124,6 +134,7 @@ SPOILT = {
     "aborted-read": spoil_aborted,
     "nonmonotonic-poll": spoil_poll_back,
     "poll-skip": spoil_poll_skip,
+    "int-poll-skip": spoil_within_a_poll,
     "stale-latest": spoil_latest,
     "realtime-order": spoil_real_time,
 }
@@ -178,3 +189,75 @@ def test_an_end_may_be_as_old_as_a_lease_and_not_older() -> None:
 def test_a_history_survives_its_json_lines() -> None:
     ops = clean(5)
     assert load(dump(ops)) == ops
+
+
+def test_what_was_called_and_never_answered_is_an_unknown_outcome() -> None:
+    lines = (
+        b'{"process":"p","kind":"send","key":"t-0","called":5,"done":5,"value":"a","outcome":"invoked"}\n'
+        b'{"process":"p","kind":"send","key":"t-0","called":6,"done":6,"value":"b","outcome":"invoked"}\n'
+        b'{"process":"p","kind":"send","key":"t-0","called":5,"done":9,"value":"a","offset":3}\n'
+    )
+    assert load(lines) == [
+        Op("p", "send", "t-0", 5, 9, value="a", offset=3),
+        Op("p", "send", "t-0", 6, NEVER, "info", "b"),
+    ]
+
+
+def test_a_line_that_is_no_operation_is_refused_with_its_number() -> None:
+    with pytest.raises(ValueError, match="line 2 of the history"):
+        load(dump(clean(1)[:1]) + b'{"process":"p"}\n')
+
+
+def test_a_producer_without_idempotence_may_double_and_not_lose() -> None:
+    ops = [
+        Op("w", "send", "t-0", 1, 5, "ok", "a", 1, once=False),
+        Op("r", "poll", "t-0", 6, 7, read=[(0, "a"), (1, "a")], final=True),
+    ]
+    assert kinds(ops) == set()
+    assert kinds([replace(op, once=True) for op in ops]) == {"duplicate"}
+    assert kinds([*ops, Op("w", "send", "t-0", 8, 9, "ok", "b", 2, once=False)]) == {"unseen"}
+
+
+def test_a_process_that_died_reads_from_anywhere_in_its_next_life() -> None:
+    send = [Op("w", "send", "t-0", 0, 0, value="a", offset=0), Op("w", "send", "t-0", 1, 1, value="b", offset=1)]
+    polls = [Op("r", "poll", "t-0", time, time, read=[(0, "a"), (1, "b")]) for time in (2, 6)]
+    assert kinds([*send, *polls, Op("r", "crash", "", 4, 4)]) == set()
+
+
+COMMITS = [
+    Op("r", "commit", "t-0", 10, 20, offset=3, group="g"),
+    Op("r", "commit", "t-0", 30, 40, offset=5, group="g"),
+]
+
+
+@pytest.mark.parametrize(
+    ("told", "anomalies"),
+    [
+        (Op("x", "committed", "t-0", 50, 51, offset=5, group="g"), set()),
+        (Op("x", "committed", "t-0", 35, 36, offset=3, group="g"), set()),
+        (Op("x", "committed", "t-0", 50, 51, offset=3, group="g"), {"commit-regress"}),
+        (Op("x", "committed", "t-0", 50, 51, offset=-1, group="g"), {"commit-regress"}),
+        (Op("x", "committed", "t-0", 5, 6, offset=-1, group="g"), set()),
+        (Op("x", "committed", "t-0", 50, 51, offset=4, group="g"), {"commit-unknown"}),
+        (Op("x", "committed", "t-0", 50, 51, offset=-1, group="another"), set()),
+    ],
+)
+def test_a_group_is_told_what_it_has_committed(told: Op, anomalies: set[str]) -> None:
+    assert kinds([*COMMITS, told]) == anomalies
+
+
+def test_a_commit_of_unknown_outcome_may_come_late() -> None:
+    late = replace(COMMITS[0], outcome="info")
+    assert kinds([late, COMMITS[1], Op("x", "committed", "t-0", 50, 51, offset=3, group="g")]) == set()
+
+
+def test_a_file_is_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_bytes(dump(clean(2)))
+    assert main(["simulate", "--history", str(path)]) == 0
+    path.write_bytes(dump(spoil_lost(clean(2), Random(1))))
+    assert main(["simulate", "--history", str(path)]) == 1
+    assert "lost-write: t-0: v" in capsys.readouterr().out
+    path.write_bytes(b"nothing")
+    assert main(["simulate", "--history", str(path)]) == 2
+    assert "line 1 of the history" in capsys.readouterr().err

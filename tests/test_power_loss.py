@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from barnabas.simulation.run import Report, measured
+from barnabas.simulation.report import Report
+from barnabas.simulation.run import measured
 from barnabas.simulation.scenarios import Stage
 from barnabas.storage.memory import MemoryDisk
 
@@ -77,7 +78,7 @@ def test_without_the_flusher_clients_notice_too(seed: int) -> None:
     stage.wait(4)
     stage.workload.finish()
     stage.wait(1)
-    stage.workload.read_all()
+    stage.workload.conclude()
     stage.wait(4)
     report = measured(stage, list)
     lost = {violation.partition(":")[0] for violation in report.violations}

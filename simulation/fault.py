@@ -1,0 +1,76 @@
+"""What can be broken: faults, and the moves that draw them.
+
+A `Fault` is one thing that happens at one moment, with everything that was chosen by chance written into it: which
+host, for how long, with which seed. So a list of faults with their times is a *schedule* that can be saved, played
+again and shortened (`schedule`), and means the same after the code has changed.
+
+A *move* is how the nemesis comes to faults: a function that chooses victims with the nemesis's chance and yields
+faults, each with a delay from now. It is registered by a decorator; every seed draws how often it is chosen, or never:
+
+    class Unplug(Fault, frozen=True):
+        host: str
+        down_us: int
+
+        def strike(self, nemesis: Nemesis) -> bool:
+            return nemesis.kill(self.host, self.down_us)   # False: it came to nothing, and is not counted
+
+    @move
+    def unplug(nemesis: Nemesis) -> Draws:
+        yield 0, Unplug(nemesis.chosen(nemesis.servers), nemesis.down_us())
+
+Put both into a file below `moves/` and import it in `moves/__init__.py`. Nothing else is needed: swarm, log, schedule,
+replay and shrinking know it then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from .nemesis import Nemesis
+
+Micros = int
+Draws = Iterator[tuple[Micros, "Fault"]]
+Move = Callable[["Nemesis"], Draws]
+
+MOVES: dict[str, Move] = {}
+"""All moves by name, in the order of their registration. Complete once `moves` is imported."""
+
+
+def move(function: Move) -> Move:
+    """Register a move under the name of its function."""
+    name = function.__name__
+    assert name not in MOVES, f"there is a move {name} already"
+    MOVES[name] = function
+    return function
+
+
+def said(name: str) -> str:
+    """`PowerLoss` as `power_loss`: what a class is called in logs and schedules."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+
+
+class Fault(msgspec.Struct, frozen=True, tag_field="do", tag=said):
+    """Something that breaks. The fields are all that was chosen by chance."""
+
+    def strike(self, nemesis: Nemesis) -> bool:
+        """Do it now. False if there was nothing to break."""
+        raise NotImplementedError
+
+    def sentence(self) -> str:
+        """What it is about, in a line of the log. The kind is said beside it."""
+        fields = msgspec.structs.asdict(self).items()
+        return ", ".join(str(value) if name == "host" else f"{name} {value}" for name, value in fields)
+
+    @property
+    def kind(self) -> str:
+        """Its name in logs and counts."""
+        return said(type(self).__name__)
+
+
+def seconds(micros: Micros) -> str:
+    """A span, for sentences."""
+    return f"{micros / 1e6:.2f} s"

@@ -1,0 +1,121 @@
+"""Processes die, machines lose power, and what runs stands still for a while.
+
+A death says how long it lasts, so it is one line of a schedule. A loss of power has a seed: which of the pending pages
+and names were kept does not depend on what else was broken before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...storage.memory import MemoryDisk
+from ..fault import Draws, Fault, Micros, move, seconds
+
+if TYPE_CHECKING:
+    from ..nemesis import Nemesis
+
+STAGGER_US = (0, 0, 100_000, 2_000_000)
+"""Several die at once, or one after the other within such a span."""
+
+
+class Crash(Fault, frozen=True):
+    """kill -9: what the process wrote is in the page cache."""
+
+    host: str
+    down_us: Micros
+
+    def strike(self, nemesis: Nemesis) -> bool:
+        return nemesis.kill(self.host, self.down_us)
+
+    def sentence(self) -> str:
+        return f"{self.host} for {seconds(self.down_us)}"
+
+
+class PowerLoss(Fault, frozen=True):
+    """What was not durable is lost or torn, also on a machine whose process is dead already.
+
+    Where the budget does not allow it, the process is only killed.
+    """
+
+    host: str
+    down_us: Micros
+    seed: int
+
+    def strike(self, nemesis: Nemesis) -> bool:
+        if not nemesis.budget.may_lose_power(self.host):
+            return nemesis.kill(self.host, self.down_us)
+        nemesis.kill(self.host, self.down_us)
+        disk = nemesis.world.hosts[self.host].disk
+        if isinstance(disk, MemoryDisk):
+            disk.chance(self.seed)
+        nemesis.world.power_loss(self.host)
+        nemesis.budget.lost_power(self.host)
+        return True
+
+    def sentence(self) -> str:
+        return f"{self.host} for {seconds(self.down_us)}"
+
+
+class Pause(Fault, frozen=True):
+    """SIGSTOP, SIGCONT."""
+
+    host: str
+    for_us: Micros
+
+    def strike(self, nemesis: Nemesis) -> bool:
+        if nemesis.world.hosts[self.host].node is None:
+            return False
+        nemesis.world.pause(self.host, self.for_us)
+        return True
+
+    def sentence(self) -> str:
+        return f"{self.host} for {seconds(self.for_us)}"
+
+
+@move
+def crash(nemesis: Nemesis) -> Draws:
+    for name in nemesis.one_alive():
+        yield 0, Crash(name, nemesis.down_us(name))
+
+
+@move
+def crash_many(nemesis: Nemesis) -> Draws:
+    for delay, name in _staggered(nemesis, nemesis.victims(2)):
+        yield delay, Crash(name, nemesis.down_us(name))
+
+
+@move
+def stop_long(nemesis: Nemesis) -> Draws:
+    """Down for long, so that others go on without it."""
+    for name in nemesis.one_alive():
+        yield 0, Crash(name, 4_000_000 + nemesis.exponential(nemesis.swarm.down_us))
+
+
+@move
+def power_loss(nemesis: Nemesis) -> Draws:
+    for name in nemesis.one_alive():
+        yield 0, PowerLoss(name, nemesis.down_us(name), nemesis.seed())
+
+
+@move
+def power_loss_many(nemesis: Nemesis) -> Draws:
+    for delay, name in _staggered(nemesis, nemesis.victims(2)):
+        yield delay, PowerLoss(name, nemesis.down_us(name), nemesis.seed())
+
+
+@move
+def power_loss_all(nemesis: Nemesis) -> Draws:
+    """Those that are dead already lose power too: their page caches are gone."""
+    for delay, name in _staggered(nemesis, nemesis.servers):
+        yield delay, PowerLoss(name, nemesis.down_us(name), nemesis.seed())
+
+
+@move
+def pause(nemesis: Nemesis) -> Draws:
+    for name in nemesis.one_alive():
+        yield 0, Pause(name, nemesis.random.randint(50_000, nemesis.swarm.pause_us))
+
+
+def _staggered(nemesis: Nemesis, names: list[str]) -> list[tuple[Micros, str]]:
+    spread = nemesis.random.choice(STAGGER_US) if len(names) > 1 else 0
+    return [(nemesis.random.randint(0, spread) if spread else 0, name) for name in names]

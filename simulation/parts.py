@@ -1,0 +1,39 @@
+"""What a run is made of, beside the cluster: the one list to add to.
+
+    a workload       a class below `workloads/` (`workload` says how), here in WORKLOADS
+    an invariant     a Checker below `invariants/` (`oracle` says how), here in `families`
+    a fault          a move below `moves/` (`fault` says how), imported there
+
+Every seed draws workloads and faults from streams of their own, so one more of them leaves the others' draws alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .oracle import Checker
+from .workload import Command, Workload
+from .workloads.log import LogWorkload
+
+if TYPE_CHECKING:
+    from .run import Simulation
+
+WORKLOADS: dict[str, type[Workload]] = {workload.name: workload for workload in (LogWorkload,)}
+"""By name. The first always runs, the others if their `draw` says so."""
+
+
+def families(run: Simulation) -> list[Checker]:
+    """Checkers of what only some workloads do. They are asked after the run's own: `quorum`, `metadata`, `copies`,
+    `leaders` and `judge`, which they may look at.
+    """
+    return []
+
+
+def commands() -> tuple[type[Command], ...]:
+    """Every command that a schedule may hold."""
+    waiting, found = [Command], []
+    while waiting:
+        below = waiting.pop().__subclasses__()
+        found += [command for command in below if hasattr(command, "of")]
+        waiting += below
+    return tuple(sorted(found, key=lambda command: command.__name__))
