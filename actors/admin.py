@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from .client_commands import Close, DropTopic, Failure, Look, MakeTopic, Why
+from .client_commands import Close, DropTopic, Failure, Look, MakeTopic, RemoveRecords, Why
+from .deletions import Deletions
 from .errors import ErrorCode
 from .kernel import Actor, Address, Context, Message, Millis, Timer, address, node_of
 from .leadership import Leaderships, backoff_ms
@@ -23,7 +24,9 @@ from .messages import (
     Described,
     Leadership,
     LeadershipUpdate,
+    OffsetsFound,
     PeerGone,
+    RecordsDeleted,
     TopicId,
 )
 
@@ -36,6 +39,10 @@ class AdminOutlet(Protocol):
 
     def done(self, token: object, topic_id: TopicId) -> None:
         """Created (and led), or deleted."""
+        ...
+
+    def deleted(self, token: object, starts: dict[int, int]) -> None:
+        """Records were deleted: where each partition begins now."""
         ...
 
     def described(self, token: object, picture: Described) -> None:
@@ -78,11 +85,13 @@ class AdminActor(Actor):
     def __init__(self, bootstrap: Sequence[str], outlet: AdminOutlet) -> None:
         self.leaderships = Leaderships(bootstrap)
         self._outlet = outlet
+        self._deletions = Deletions(self.leaderships, outlet)
         self._asked: dict[int, _Asked] = {}
         self._next_id = 0
 
     def on_start(self, ctx: Context) -> None:
         self._next_id = ctx.random.getrandbits(40)
+        self._deletions.start(ctx)
         self.leaderships.start(ctx)
 
     def on_message(self, sender: Address, message: Message, ctx: Context) -> None:
@@ -91,6 +100,12 @@ class AdminActor(Actor):
                 self._next_id += 1
                 self._asked[self._next_id] = _Asked(message, Millis(ctx.now + message.timeout_ms))
                 self._ask(self._next_id, ctx)
+            case RemoveRecords():
+                self._deletions.delete(message, ctx)
+            case RecordsDeleted():
+                self._deletions.on_deleted(message, ctx)
+            case OffsetsFound():
+                self._deletions.on_found(message, ctx)
             case AdminDone():
                 self._on_done(message, ctx)
             case Described(id, error):
@@ -103,6 +118,7 @@ class AdminActor(Actor):
                     self._outlet.described(asked.command.token, message)
             case Leadership() | LeadershipUpdate():
                 self.leaderships.on_message(message, ctx)
+                self._deletions.moved(ctx)
                 self._look_for_leaders(ctx)
                 if isinstance(message, Leadership):
                     self._ask_those_who_wait(ctx)
@@ -110,12 +126,14 @@ class AdminActor(Actor):
                 self.leaderships.refresh(ctx)
                 self._ask_again(node, ctx)
             case Close():
+                closed = Failure(Why.CLOSED, "the admin client was closed")
+                self._deletions.close(closed)
                 for request_id in [*self._asked]:
-                    self._fail(request_id, Failure(Why.CLOSED, "the admin client was closed"), ctx)
+                    self._fail(request_id, closed, ctx)
                 self._outlet.closed()
 
     def on_timer(self, timer: Timer, ctx: Context) -> None:
-        if self.leaderships.on_timer(timer, ctx):
+        if self.leaderships.on_timer(timer, ctx) or self._deletions.on_timer(timer, ctx):
             return
         if isinstance(timer, AdminDue) and timer.id in self._asked:
             self._ask(timer.id, ctx)

@@ -28,6 +28,7 @@ from .coordinator_log_messages import AppendRecords
 from .coordinator_logs import CoordinatorLogs
 from .coordinator_lookup import CoordinatorLookup, InternalTopicTimer, LookupTimer, refusal
 from .damage import Damage
+from .delete_records import DeletionTimer, RecordDeletion
 from .errors import ErrorCode
 from .fetch_sessions import HighWatermarkTimer, SessionTimer
 from .fetcher import FetcherTimer
@@ -40,6 +41,7 @@ from .measuring import Measuring
 from .membership import HeartbeatTimer, Membership, RegisterTimer
 from .messages import (
     Consume,
+    DeleteRecords,
     Describe,
     DescribeConfigs,
     DescribeLogs,
@@ -71,6 +73,7 @@ from .questions import Questions
 from .reads import Reads, ReadTimer
 from .replica import PartitionLeading, Replica
 from .replicas import Replicas
+from .retention import Retention
 from .stopping import Stopping, StopTimer
 from .writes import AckTimer, Writes
 
@@ -150,6 +153,8 @@ class Broker(Actor):
         self.measuring = Measuring(config.id, self.logs.open, self.membership)
         self.lookup = CoordinatorLookup(config.id, config.controllers, self.membership, lambda: self.image)
         self.coordinators = CoordinatorLogs(self._find, lambda: self.image, self._appended, config.coordinators)
+        self.retention = Retention(config.id, self.logs.open, lambda: self.image, self._start_moved)
+        self.deletion = RecordDeletion(config.id, self._find, self._where, lambda: self.image, self._start_moved)
         self.stopping = Stopping(self.membership, self.logs, config.boot_id, config.stop_ms)
         self._unsynced: dict[Partition, None] = {}
         self._ahead = Ahead()
@@ -250,6 +255,8 @@ class Broker(Actor):
                     ctx.send(sender, refusal(message, ErrorCode.COORDINATOR_NOT_AVAILABLE, "this broker is starting"))
             case InternalTopicCreated():
                 self.lookup.created(message, ctx)
+            case DeleteRecords():
+                self.deletion.delete(sender, message, ctx)
             case GiveProducerId():
                 self.producer_ids.give(sender, message, self.membership.active, self.broker_epoch, ctx)
             case ProducerIdsReserved():
@@ -273,6 +280,8 @@ class Broker(Actor):
                 self.reads.on_timer(timer.number, ctx)
             case AckTimer():
                 self.writes.on_timer(ctx)
+            case DeletionTimer():
+                self.deletion.on_timer(timer, ctx)
             case HeartbeatTimer():
                 self.membership.heartbeat(self.image.end, ctx)
             case RegisterTimer():
@@ -308,7 +317,7 @@ class Broker(Actor):
             cut = replica.copying is not None and replica.copying.synced(generation)
             changed = replica.log.synced(generation) or cut
             cutting = replica.copying is not None and replica.copying.cutting is not None
-            if replica.log.durable_end >= replica.log.end and not cutting:
+            if replica.log.settled and not cutting:
                 del self._unsynced[partition]
             if not changed:
                 continue
@@ -427,6 +436,7 @@ class Broker(Actor):
             self.proposals.settle(partition)
             leader, epoch = (-1, -1) if state is None else (state.leader, state.leader_epoch)
             self.writes.acks.refuse(partition, ErrorCode.NOT_LEADER_OR_FOLLOWER, leader, epoch)
+            self.deletion.refuse(partition, ctx)
         elif replica.copying is not None:
             self.fetchers.leave(replica.leader, partition)
 
@@ -471,6 +481,12 @@ class Broker(Actor):
             replica.leading.grew(ctx.now)
         self.followers.sessions.appended(replica.partition)
         self._advance(replica, ctx)
+        self.retention.appended(replica, ctx)
+
+    def _start_moved(self, replica: Replica, ctx: Context) -> None:
+        """A leader's log begins later now: followers must hear of it, and the disk has to do."""
+        self._unsynced[replica.partition] = None
+        self.followers.sessions.hw_moved(replica.partition, ctx)
 
     def _advance(self, replica: Replica, ctx: Context) -> None:
         """Recompute the high watermark, and let go of whoever waited for it."""
@@ -483,6 +499,7 @@ class Broker(Actor):
             self.followers.sessions.hw_moved(replica.partition, ctx)
             self.reads.committed(replica.partition)
         self.coordinators.committed(replica, ctx)
+        self.deletion.progressed(replica, ctx)
         if leading.enough and (self.membership.holds_lease(ctx.now) or bug("no-lease")):
             self.writes.acks.release(replica.partition, replica.hw, leading.epoch, replica.log.start)
 
@@ -504,6 +521,8 @@ class Broker(Actor):
                 continue
             self.in_sync.leave_behind(replica, self.config.replica_lag_ms, ctx)
         self.in_sync.propose(ctx)
+        if not self.stopping.closed:
+            self.retention.tick(ctx)
 
 
 BOOT_PATH = "boot-id"

@@ -40,6 +40,29 @@ class BadRecords(Event, frozen=True):
         return f"b{self.broker} refused records of {self.partition} from b{self.leader}"
 
 
+class LogStartMoved(Event, frozen=True):
+    """The oldest records of a partition are gone: they had expired, or somebody deleted them."""
+
+    broker: int
+    partition: str
+    start: int
+    before: int
+
+    def sentence(self) -> str:
+        return f"b{self.broker} lets {self.partition} begin at {self.start}, it was {self.before}"
+
+
+class LogBegunAnew(Event, frozen=True):
+    """A follower has dropped its copy, which cannot be continued, and copies everything that its leader has."""
+
+    broker: int
+    partition: str
+    start: int
+
+    def sentence(self) -> str:
+        return f"b{self.broker} begins its log of {self.partition} anew at {self.start}"
+
+
 class LogDamaged(Event, frozen=True):
     """Bytes on disk are not what was written; nothing of this log is served any more."""
 

@@ -171,6 +171,15 @@ class DropTopic(Command, frozen=True):
     timeout_ms: int = 30_000
 
 
+class RemoveRecords(Command, frozen=True):
+    """Delete the records of a topic below an offset per partition; LATEST: all that are committed now."""
+
+    token: object
+    topic: str
+    offsets: dict[int, int]
+    timeout_ms: int = 30_000
+
+
 class Look(Command, frozen=True):
     """A picture of the cluster, with these topics (None: all)."""
 

@@ -35,7 +35,9 @@ class Copying:
         if self.cutting is not None:
             return None
         log = self.log
-        return FetchPartition(self.partition, self.epoch, log.end, log.last_epoch, log.durable_end, self.hw)
+        return FetchPartition(
+            self.partition, self.epoch, log.end, log.last_epoch, log.durable_end, self.hw, log.durable_start
+        )
 
     def diverged(self, epoch: int, end: int) -> None:
         """The leader says where its log and ours part."""

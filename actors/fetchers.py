@@ -16,6 +16,7 @@ from .kernel import Address, Context, address
 from .messages import Fetched, FetchedPartition, Partition
 from .metadata import MetadataImage
 from .replica import Replica
+from .retention import follow
 
 
 class Fetchers:
@@ -106,6 +107,7 @@ class Fetchers:
             fetcher.dropped(part.partition, ctx, rest=True)  # asked before an election, or answered after one
             return
         if part.error is ErrorCode.OFFSET_OUT_OF_RANGE:
+            self._tell_reset(part, ctx)
             copying.reset(part.log_start)
             fetcher.dropped(part.partition, ctx, rest=False)
         elif part.error is not ErrorCode.NONE:
@@ -126,11 +128,17 @@ class Fetchers:
                 self._tell_bad(part.partition, fetcher.leader, str(error), ctx)
                 fetcher.dropped(part.partition, ctx, rest=True)
                 return
+            follow(replica, part.log_start)
             fetcher.change(part.partition)
 
     def _tell_bad(self, partition: Partition, leader: int, why: str, ctx: Context) -> None:
         name = self._image().name(partition)
         ctx.emit(events.BadRecords(broker=self._me, partition=name, leader=leader, cause=why))
+
+    def _tell_reset(self, part: FetchedPartition, ctx: Context) -> None:
+        name = self._image().name(part.partition)
+        cause = f"its leader's log begins at {part.log_start}, beyond what this one has"
+        ctx.emit(events.LogBegunAnew(broker=self._me, partition=name, start=part.log_start, cause=cause))
 
     def _tell_truncation(self, replica: Replica, copying: Copying, ctx: Context) -> None:
         if copying.truncated > 0:

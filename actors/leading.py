@@ -29,6 +29,7 @@ class Progress(msgspec.Struct):
 
     end: int = -1  # the end of its log as of its last good fetch; -1: none yet in this epoch
     durable: int = -1  # of which this much would survive a loss of power
+    start: int = -1  # where its log begins, durably; -1: it has not said
     broker_epoch: int = -1
     fetched_at: Millis = Millis(0)
     caught_up_at: Millis = Millis(0)  # when it last had everything that the leader had
@@ -79,6 +80,7 @@ class Leading:
             progress = self.followers[replica] = Progress(broker_epoch=broker_epoch, caught_up_at=Millis(0))
         progress.end = wanted.offset
         progress.durable = min(wanted.durable, wanted.offset)
+        progress.start = wanted.log_start
         self._note_caught_up(progress, self._position(progress), now)
         progress.last_end, progress.last_at = self.log.end, now
         progress.fetched_at = now
@@ -110,6 +112,11 @@ class Leading:
         """How much of this leader's log is durable at a follower; -1 if nothing is proven in this epoch."""
         progress = self.followers.get(replica)
         return -1 if progress is None else progress.durable
+
+    def durable_start(self, replica: int) -> int:
+        """Where a follower's log begins, durably; -1 if it has not said so in this epoch."""
+        progress = self.followers.get(replica)
+        return -1 if progress is None else progress.start
 
     def counted(self, replica: int) -> int:
         """How much of a follower's log counts towards the high watermark, by the topic's durability."""

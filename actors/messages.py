@@ -38,6 +38,10 @@ from .coordinator_messages import CoordinatorsFound as CoordinatorsFound
 from .coordinator_messages import CreateInternalTopic as CreateInternalTopic
 from .coordinator_messages import FindCoordinator as FindCoordinator
 from .coordinator_messages import InternalTopicCreated as InternalTopicCreated
+from .delete_records_messages import DeletedPartition as DeletedPartition
+from .delete_records_messages import DeletePartition as DeletePartition
+from .delete_records_messages import DeleteRecords as DeleteRecords
+from .delete_records_messages import RecordsDeleted as RecordsDeleted
 from .envelope import METADATA as METADATA
 from .envelope import PROTOCOL_VERSION as PROTOCOL_VERSION
 from .envelope import Envelope as Envelope
@@ -125,7 +129,7 @@ class FetchPartition(Part, frozen=True):
     """What a follower has of one partition and wants next.
 
     `durable` is the end of what would survive a loss of power at the follower; `hw` what it knows as high watermark.
-    `last_epoch` is the epoch of its last record (-1: it has none).
+    `last_epoch` is the epoch of its last record (-1: it has none). `log_start` is where its log begins, durably.
     """
 
     partition: Partition
@@ -134,6 +138,7 @@ class FetchPartition(Part, frozen=True):
     last_epoch: int
     durable: int
     hw: int
+    log_start: int = -1
 
 
 class Fetch(Message, frozen=True):

@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import base64
 
-from msgspec.structs import replace
-
 from ..storage.checkpoint import HIGH_WATERMARKS, LOG_STARTS, RECOVERY_POINTS, read_offsets, write_offsets
 from ..storage.disk import Disk, Generation, Reader
 from ..storage.log import Log
@@ -26,6 +24,7 @@ from .messages import Partition, RecoveredReplica, TopicId
 from .metadata import MetadataImage
 from .metadata_state import PartitionState
 from .replica import Replica
+from .topic_configs import TopicConfigs
 
 PartitionKey = tuple[str, int]
 
@@ -41,6 +40,16 @@ def key_of(directory: str) -> PartitionKey | None:
     if not dash or not topic or not index.isdigit() or (index != "0" and index.startswith("0")):
         return None
     return topic, int(index)
+
+
+def _settings(configs: TopicConfigs) -> LogSettings:
+    """How a topic wants its logs kept."""
+    return LogSettings(
+        segment_bytes=configs.segment_bytes,
+        segment_ms=configs.segment_ms,
+        durability=configs.durability,
+        compacted=configs.compacts,
+    )
 
 
 def topic_id_bytes(topic: TopicId) -> bytes:
@@ -141,16 +150,12 @@ class Replicas:
         replica = self.open.get(state.partition)
         configs = image.configs(state.partition.topic)
         min_insync = image.min_insync(state)
-        settings = LogSettings(
-            segment_bytes=configs.segment_bytes,
-            segment_ms=configs.segment_ms,
-            durability=configs.durability,
-            compacted=configs.compacts,
-        )
         if replica is not None:
             replica.min_insync = min_insync
             replica.max_message_bytes = configs.max_message_bytes
-            replica.log.settings = replace(settings, compacted=settings.compacted or replica.log.settings.compacted)
+            settings = _settings(configs)
+            if settings != replica.log.settings:
+                replica.log.configure(settings)
             return replica
         topic = image.topics[state.partition.topic]
         key = (topic.name, state.partition.index)
@@ -164,7 +169,7 @@ class Replicas:
             recovered = None
         if recovered is None:
             self._forget(key)
-        log = Log.open(ctx.disk, directory, topic_id, settings, recovered)
+        log = Log.open(ctx.disk, directory, topic_id, _settings(configs), recovered)
         hw = self._watermarks.get(key, 0)
         replica = Replica(state.partition, topic.name, log, hw, min_insync, configs.max_message_bytes)
         self.open[state.partition] = replica

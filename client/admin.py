@@ -35,6 +35,15 @@ class Admin(AdminCore):
         """Delete a topic and all its records. Raises UnknownTopic if there is none."""
         self._delete(name, timeout).wait()
 
+    def delete_records(self, topic: str, offsets: Mapping[int, int | None], timeout: float = 30.0) -> dict[int, int]:
+        """Delete the records below an offset of each partition (None: all there are), and say where each begins now.
+
+        Returns once the deletion is on disk at every replica whose broker is up. Raises UnknownTopic; OffsetOutOfRange
+        for an offset beyond what is committed; Refused (POLICY_VIOLATION) if the topic is compacted and nothing else.
+        If it raises, some partitions may have been trimmed; asking again is harmless.
+        """
+        return self._delete_records(topic, offsets, timeout).wait()
+
     def list_topics(self, timeout: float = 30.0) -> list[str]:
         """The names of all topics, sorted."""
         return self._list(timeout).wait()

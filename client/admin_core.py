@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..actors.admin import AdminActor
-from ..actors.client_commands import DropTopic, Failure, Look, MakeTopic
-from ..actors.messages import Described, TopicId, TopicPicture
+from ..actors.client_commands import DropTopic, Failure, Look, MakeTopic, RemoveRecords
+from ..actors.messages import LATEST, Described, TopicId, TopicPicture
 from .core import ClientCore, Question, Reply
 from .errors import UnknownTopic, error_of
 from .runtime import Guard, Runtime, endpoints
@@ -21,6 +21,10 @@ class _Outlet:
     def done(self, token: object, topic_id: TopicId) -> None:
         assert isinstance(token, Reply)
         token.set(topic_id)
+
+    def deleted(self, token: object, starts: dict[int, int]) -> None:
+        assert isinstance(token, Reply)
+        token.set(starts)
 
     def described(self, token: object, picture: Described) -> None:
         assert isinstance(token, Reply)
@@ -52,6 +56,14 @@ class AdminCore(ClientCore):
     def _delete(self, name: str, timeout: float) -> Question[TopicId]:
         return self._ask(lambda reply: DropTopic(reply, name, int(timeout * 1000)), timeout, _topic_id)
 
+    def _delete_records(
+        self, topic: str, offsets: Mapping[int, int | None], timeout: float
+    ) -> Question[dict[int, int]]:
+        if any(offset is not None and offset < 0 for offset in offsets.values()):
+            raise ValueError("an offset is 0 or more; None means all records there are")
+        wanted = {index: LATEST if offset is None else offset for index, offset in offsets.items()}
+        return self._ask(lambda reply: RemoveRecords(reply, topic, wanted, int(timeout * 1000)), timeout, _starts)
+
     def _look(self, timeout: float) -> Question[Described]:
         return self._ask(lambda reply: Look(reply, None, int(timeout * 1000)), timeout, _picture)
 
@@ -79,6 +91,11 @@ class AdminCore(ClientCore):
 def _topic_id(answer: object) -> TopicId:
     assert isinstance(answer, str), "topics are known by a string"
     return TopicId(answer)
+
+
+def _starts(answer: object) -> dict[int, int]:
+    assert isinstance(answer, dict), "deletions are told by partition"
+    return answer
 
 
 def _picture(answer: object) -> Described:

@@ -94,6 +94,7 @@ _BY_CODE: dict[ErrorCode, type[BarnabasError]] = {
     ErrorCode.TOPIC_ALREADY_EXISTS: TopicExists,
     ErrorCode.UNKNOWN_TOPIC_OR_PARTITION: UnknownTopic,
     ErrorCode.UNKNOWN_TOPIC_ID: UnknownTopic,
+    ErrorCode.OFFSET_OUT_OF_RANGE: OffsetOutOfRange,
     ErrorCode.MESSAGE_TOO_LARGE: RecordTooLarge,
     ErrorCode.RECORD_LIST_TOO_LARGE: RecordTooLarge,
     ErrorCode.NOT_ENOUGH_REPLICAS: NotEnoughReplicas,

@@ -14,8 +14,7 @@ Writing goes to the disk at once and is durable later: every change returns a ge
 - a producer snapshot is believed only below the recovery point, when everything written before it is durable too;
 - after a truncation old bytes may come back. The caller lowers the recovery point durably *first*, so they are found
   by the scan and are either the old log again or a torn tail;
-- old segments are deleted one by one, each when the new start, its predecessor's deletion and its successor's creation
-  are durable: what is left is always a chain.
+- old segments are deleted one by one (`trimming`): what is left is always a chain.
 
 Memory changes after the disk has taken the bytes, so a refused write (`DiskFull`) leaves everything as it was. Indexes
 and snapshots can be derived: if there is no room for them, they are missing. Nothing read from disk leaves this file
@@ -28,11 +27,12 @@ import base64
 from collections import deque
 
 import msgspec
+from msgspec.structs import replace
 
 from .disk import Buffer, Disk, DiskFull, Generation
 from .epochs import EpochCache
 from .producers import ProducerStates
-from .reading import CorruptLog, OffsetOutOfRange, Reading
+from .reading import CorruptLog, OffsetOutOfRange
 from .records import (
     HEADER,
     BatchHeader,
@@ -42,18 +42,18 @@ from .records import (
     parse_header,
     patch,
 )
-from .recovery import EPOCH_CHECKPOINT, LOG_START, METADATA, Recovered, encode_start
+from .recovery import METADATA, Recovered
 from .segment import (
     MAX_RELATIVE,
     BadBatch,
     Segment,
     batch_fault,
     index_path,
-    log_path,
     snapshot_path,
     timeindex_path,
 )
 from .settings import LogSettings
+from .trimming import Trimming
 
 __all__ = ["Appended", "CorruptLog", "Log", "LogSettings", "OffsetOutOfRange", "encode_metadata", "format_topic_id"]
 
@@ -79,26 +79,20 @@ def encode_metadata(topic_id: bytes) -> bytes:
     return f"version: 0\ntopic_id: {format_topic_id(topic_id)}".encode()
 
 
-class Log(Reading):
+class Log(Trimming):
     """See the essay above. Made by `Log.open`; owned by one actor."""
 
     def __init__(
         self, disk: Disk, directory: str, topic_id: bytes, settings: LogSettings, recovered: Recovered
     ) -> None:
         super().__init__(disk, directory, settings, recovered)
-        self.disk: Disk = disk
         self.topic_id = topic_id
         self.producers = recovered.producers
-        self._lazy = settings.durability == "os"
-        self._snapshots = list(recovered.snapshots)
         self.bytes_in = 0  # written since it was opened
         self._since_snapshot = 0
         self._safe_end = recovered.end  # everything below survives the loss of power
         self._unsynced: deque[tuple[Generation, int]] = deque()  # (generation, what `_safe_end` becomes with it)
         self._reset: Generation | None = None  # a reset that is not durable yet
-        self._retire_to = 0  # segments that end here or before are to be deleted
-        self._start_written = Generation(0)  # when `start` was written
-        self._retired = Generation(0)  # the last such deletion
 
     @classmethod
     def open(
@@ -150,11 +144,28 @@ class Log(Reading):
             self._retire_to = self.start
         self._unsynced.append((self.disk.flush_lazy(self.directory), self.end))
 
+    def configure(self, settings: LogSettings) -> None:
+        """The topic was altered: from now on it is kept like this."""
+        was_lazy = self._lazy
+        self.settings = replace(settings, compacted=settings.compacted or self.settings.compacted)
+        if was_lazy and not self._lazy:
+            self._unsynced.append((self.disk.flush_lazy(self.directory), self.end))
+
     # What is known
 
     @property
     def name(self) -> str:
         return self.directory
+
+    @property
+    def _lazy(self) -> bool:
+        return self.settings.durability == "os"
+
+    @property
+    def settled(self) -> bool:
+        """Whether no flush has anything to tell this log: `synced` need not be called."""
+        waits = self._unsynced or self._reset is not None or self._retiring
+        return not waits and self._durable_start >= self.start
 
     @property
     def durable_end(self) -> int:
@@ -165,10 +176,6 @@ class Log(Reading):
     def recovery_point(self) -> int:
         """What may be checkpointed now: all below is really durable. 0 while a reset is not."""
         return 0 if self._reset is not None else min(self._safe_end, self.end)
-
-    @property
-    def size_bytes(self) -> int:
-        return sum(segment.size for segment in self.segments)
 
     @property
     def last_epoch(self) -> int:
@@ -189,11 +196,16 @@ class Log(Reading):
         return self._write(data, [BatchHeader._make(HEADER.unpack_from(data))], now_ms)
 
     def append_replica(self, data: Buffer) -> Appended:
-        """As follower: batches as the leader sent them. All are checked before any is written; raises InvalidBatch."""
+        """As follower: batches as the leader sent them. All are checked before any is written; raises InvalidBatch.
+
+        A log that is empty may begin inside of a batch: records were deleted up to an offset within it.
+        """
         content = data if isinstance(data, bytes) else bytes(data)
         headers: list[BatchHeader] = []
         expected, epoch = self.end, self.epochs.epoch_at(self.end - 1)
         for position, header in iter_headers(content):
+            if not headers and not self.segments and header.base_offset < self.start == expected < header.next_offset:
+                expected = header.base_offset
             fault = batch_fault(header, expected, epoch, self.settings.compacted)
             if fault:
                 raise InvalidBatch("malformed", f"{self.directory} cannot take what follows {expected - 1}: {fault}")
@@ -221,7 +233,7 @@ class Log(Reading):
         if epochs.latest != headers[0].leader_epoch:
             epochs.truncate_from_end(self.end)
         for header in headers:
-            epochs.assign(header.leader_epoch, header.base_offset)
+            epochs.assign(header.leader_epoch, max(header.base_offset, self.start))
         return epochs
 
     def _write(self, data: bytes | bytearray, headers: list[BatchHeader], now_ms: int) -> Appended:
@@ -255,9 +267,6 @@ class Log(Reading):
         self.epochs = epochs
         return generation
 
-    def _write_epochs(self, epochs: EpochCache) -> Generation:
-        return self.disk.replace(f"{self.directory}/{EPOCH_CHECKPOINT}", epochs.encode())
-
     # Segments and what belongs to them
 
     def _segment_for(self, headers: list[BatchHeader], size: int, now_ms: int) -> Segment:
@@ -274,7 +283,7 @@ class Log(Reading):
             elif self._since_snapshot >= self.settings.snapshot_interval:
                 self._snapshot(active)
         if not self.segments or (self.segments[-1].size and self.segments[-1].index is None):
-            self._add_segment(self.end)
+            self._add_segment(min(self.end, headers[0].base_offset))
         return self.segments[-1]
 
     def roll(self) -> None:
@@ -296,7 +305,7 @@ class Log(Reading):
         segment.seal()
         self._snapshot(segment)
         if self._lazy:
-            self.disk.flush_lazy(segment.path)
+            self._unsynced.append((self.disk.flush_lazy(segment.path), self.end))
         segment.unload()
 
     def _snapshot(self, segment: Segment) -> None:
@@ -316,10 +325,6 @@ class Log(Reading):
         between = [offset for offset in self._snapshots if offset not in bases]
         for offset in between[:-2]:
             self._drop_snapshot(offset)
-
-    def _drop_snapshot(self, offset: int) -> None:
-        self._snapshots.remove(offset)
-        self.disk.delete(snapshot_path(self.directory, offset))
 
     def _save_index(self, segment: Segment, *, lazy: bool) -> bool:
         """Write the entries that the files lack; False if there is no room, which costs time later and nothing else."""
@@ -425,76 +430,6 @@ class Log(Reading):
         self._reset = self._start_written = self._write_start(offset)
         return self._reset
 
-    def advance_start(self, offset: int) -> Generation:
-        """Records below `offset` are no longer served, for good when the generation is durable."""
-        if offset <= self.start:
-            return self._start_written
-        assert offset <= self.end, f"the start {offset} would be beyond the end {self.end}"
-        self._start_written = self._write_start(offset)
-        epochs = EpochCache(self.epochs.entries)
-        if epochs.truncate_from_start(offset):
-            self._write_epochs(epochs)
-            self.epochs = epochs
-        self.start = offset
-        return self._start_written
-
-    def _write_start(self, offset: int) -> Generation:
-        return self.disk.replace(f"{self.directory}/{LOG_START}", encode_start(offset))
-
-    def expired_before(self, now_ms: int, retention_ms: int, retention_bytes: int) -> int:
-        """The offset before which whole segments are too old, or too many; -1 for either limit means none.
-
-        If even the active segment is too old, that is the end of the log: `roll` it before deleting.
-        """
-        offset, excess = self.start, self.size_bytes - retention_bytes if retention_bytes >= 0 else 0
-        for segment in self.segments:
-            newest = min(segment.max_timestamp, now_ms)
-            old = retention_ms >= 0 and segment.size > 0 and 0 <= newest < now_ms - retention_ms
-            many = excess >= segment.size > 0 and segment is not self.segments[-1]
-            if not old and not many:
-                break
-            excess -= segment.size
-            offset = segment.end
-        return offset
-
-    def delete_segments_before(self, offset: int) -> int:
-        """Move the start to the last sealed segment's end up to `offset`, delete what is before; bytes freed now.
-
-        The caller bounds `offset` by the high watermark. What cannot go yet goes in `synced`, one by one.
-        """
-        ends = [segment.end for segment in self.segments[:-1] if segment.end <= min(offset, self.recovery_point)]
-        if ends:
-            self._retire_to = max(self._retire_to, ends[-1])
-            self.advance_start(ends[-1])
-        self._retire_to = max(self._retire_to, min(self.start, offset))
-        return self._retire()
-
-    def _retire(self) -> int:
-        freed = 0
-        while len(self.segments) > 1 and self.segments[0].end <= min(self._retire_to, self.start):
-            if not self._survives(self.segments[1]) or max(self._retired, self._start_written) > self.disk.synced:
-                break
-            base = self._bases[0]  # its snapshot stays, in case that the segment comes back
-            freed += self.segments[0].size
-            self._delete_segment(0)
-            self._retired = self.disk.written
-            for taken in [taken for taken in self._snapshots if taken < base]:
-                self._drop_snapshot(taken)
-        return freed
-
-    def _survives(self, segment: Segment) -> bool:
-        """Whether the segment's file outlives the loss of power; a lazy write's generation does not say so."""
-        if segment.created is None or segment.created > self.disk.synced:
-            return False
-        return not (self._lazy and segment.size) or self.recovery_point > segment.base
-
-    def _delete_segment(self, number: int) -> None:
-        segment = self.segments.pop(number)
-        del self._bases[number]
-        for path in (log_path, index_path, timeindex_path):
-            self.disk.delete(path(self.directory, segment.base))
-        self._cursors.clear()
-
     # Durability
 
     def flush(self) -> Generation:
@@ -506,15 +441,16 @@ class Log(Reading):
         return generation
 
     def synced(self, generation: Generation) -> bool:
-        """Everything up to `generation` is durable; whether `durable_end` moved."""
+        """Everything up to `generation` is durable; whether `durable_end` or `durable_start` moved."""
         before = self.durable_end
         if self._reset is not None and generation >= self._reset:
             self._reset = None
         while self._unsynced and self._unsynced[0][0] <= generation:
             self._safe_end = max(self._safe_end, self._unsynced.popleft()[1])
-        if self._retire_to and self.segments and self.segments[0].end <= self._retire_to:
+        began = self._start_synced(generation)
+        if self._retire_to:
             self._retire()
-        return self.durable_end != before
+        return began or self.durable_end != before
 
     def close_clean(self) -> Generation:
         """Write what makes the next start quick. When the generation is durable, checkpoint `end` as recovery point."""

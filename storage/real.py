@@ -5,6 +5,7 @@ while the node goes on writing, renaming and deleting (`flush.py` has the rules 
 through a `FileReader`, which shares nothing with the disk.
 
 Descriptors. Files stay open in an LRU (`files.py`). A flush works on duplicates, so that the LRU may close its own.
+The blocks of large files are freed by a thread of its own after their deletion (`reaper.py`).
 
 All or nothing. The kernel may write half of an append and then say ENOSPC. Then the file is cut back to its old size,
 and if even that fails the disk is failed: a half-written batch followed by a whole one would be corruption.
@@ -32,6 +33,7 @@ from pathlib import Path
 from .disk import Buffer, DiskFull, Flush, Generation, StorageError
 from .files import OUT_OF_DESCRIPTORS, FileReader, OpenFile, OpenFiles, open_file_limit
 from .flush import Pending, RealFlush, System, Target, sentence
+from .reaper import Reaper
 from .unsynced import LOCK, REPLACING, Unsynced, ancestors, checked, checked_directory, inside, moved, parent
 
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -61,6 +63,7 @@ class RealDisk(FileReader):
         self._overlay: dict[str, Pending] = {}
         self._temporary = itertools.count()
         self._flush: RealFlush | None = None  # the one in progress
+        self._reaper = Reaper()
         self._moving = threading.Lock()  # held while names change that a flush may be using
         self._free = (float("-inf"), 0)  # when it was asked for, and what it was then, less what was written since
         self._lock: int | None = None  # descriptor that holds the flock, once `lock` was called
@@ -186,9 +189,13 @@ class RealDisk(FileReader):
         self._unsynced.forget(path)
         try:
             if os.path.isdir(full):
+                with os.scandir(full) as entries:
+                    files = [entry.path for entry in entries if entry.is_file(follow_symlinks=False)]
+                for file in files:
+                    self._reaper.unlink(file)
                 shutil.rmtree(full)
             elif os.path.lexists(full):
-                os.unlink(full)
+                self._reaper.unlink(full)
         except OSError as error:
             raise self._error("delete", path, error) from error
         self._unsynced.directory(parent(path))
@@ -289,6 +296,7 @@ class RealDisk(FileReader):
 
     def close(self) -> None:
         self._open.close_below("")
+        self._reaper.close()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

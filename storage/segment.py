@@ -196,7 +196,7 @@ class Segment:
 
     __slots__ = (
         "base", "created", "directory", "end", "first_timestamp", "index", "index_saved", "interval", "max_timestamp",
-        "max_timestamp_offset", "since_index", "size", "times", "times_saved",
+        "max_timestamp_offset", "seen_ms", "since_index", "size", "times", "times_saved",
     )  # fmt: skip
 
     def __init__(self, directory: str, base: int, interval: int) -> None:
@@ -209,6 +209,7 @@ class Segment:
         self.first_timestamp = -1
         self.max_timestamp = -1
         self.max_timestamp_offset = base
+        self.seen_ms: int | None = None  # when somebody first saw that its newest timestamp cannot be true
         self.since_index = 0
         self.index: OffsetIndex | None = OffsetIndex()
         self.times: TimeIndex | None = TimeIndex()
@@ -225,6 +226,7 @@ class Segment:
             self.first_timestamp = header.max_timestamp
         if header.max_timestamp > self.max_timestamp:
             self.max_timestamp, self.max_timestamp_offset = header.max_timestamp, header.last_offset
+        self.seen_ms = None
         if self.since_index > self.interval and self.index is not None and self.times is not None:
             self.index.add(header.last_offset - self.base, self.size)
             self.times.maybe_add(self.max_timestamp, self.max_timestamp_offset - self.base)
@@ -232,6 +234,14 @@ class Segment:
         self.since_index += header.size
         self.size += header.size
         self.end = header.next_offset
+
+    def newest_ms(self, now_ms: int) -> int:
+        """When its newest record was written, as far as that can be believed: not later than when it was first seen."""
+        if 0 <= self.max_timestamp <= now_ms:
+            return self.max_timestamp
+        if self.seen_ms is None:
+            self.seen_ms = now_ms
+        return self.seen_ms
 
     def unload(self) -> None:
         """Forget the indexes: the files have them."""

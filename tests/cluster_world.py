@@ -184,6 +184,9 @@ class Cluster:
     def done(self, token: object, topic_id: TopicId) -> None:
         self.made = True
 
+    def deleted(self, token: object, starts: dict[int, int]) -> None:
+        pass
+
     def described(self, token: object, picture: Described) -> None:
         """Nobody asks for it."""
 

@@ -5,9 +5,10 @@ output. `REWRITE=1 pytest tests/test_scripts.py` records; without it the output 
 one message as it is *sent*, one event, or one line of `status`; the form is short, so that a change of the protocol
 does not rewrite every script. Values of records are letters: `a/0` is the record `a` of leader epoch 0.
 
-    cluster brokers=3 isr=b1,b2 min=2     b1 .. b3, topic orders on all of them, b1 leads in epoch 0
+    cluster brokers=3 isr=b1,b2 min=2     b1 .. b3, topic orders on all of them, b1 leads in epoch 0; configs by name
     append a b [to=b1] [acks=1] [pid=7 seq=0] [partition=0]
     consume [from=b1] [offset=0] [wait=100], latest [from=b1]
+    delete offset=2 [from=b1] [timeout=30000]   records below that offset
     deliver b2, drop b2, duplicate b2     the oldest message that is on its way to b2 (or `c`, the controller)
     settle                                deliver and sync until all is quiet; says nothing
     sync b1, tick b1 ms=80, pause b1 ms=80
@@ -33,7 +34,10 @@ from barnabas.actors.messages import (
     AlterPartition,
     Consume,
     Consumed,
+    ConsumedPartition,
     ConsumePartition,
+    DeletePartition,
+    DeleteRecords,
     Fetch,
     Fetched,
     FetchedPartition,
@@ -45,6 +49,7 @@ from barnabas.actors.messages import (
     Produce,
     ProduceBatch,
     Produced,
+    RecordsDeleted,
     ReportDamage,
     Synced,
 )
@@ -83,7 +88,7 @@ def show(message: Message) -> str:
         case Fetch(wanted=wanted, forgotten=forgotten, sequence=sequence):
             parts = [
                 f"{_name(part.partition)}: epoch {part.leader_epoch}, from {part.offset} after epoch {part.last_epoch},"
-                f" durable {part.durable}, hw {part.hw}"
+                f" durable {part.durable}, hw {part.hw}" + (f", start {part.log_start}" if part.log_start > 0 else "")
                 for part in wanted
             ] + [f"{_name(partition)}: no more" for partition in forgotten]
             kind = "Fetch" if sequence else "Fetch (new session)"
@@ -115,9 +120,11 @@ def show(message: Message) -> str:
                 for batch in batches
             )
         case Consumed(partitions=read):
+            return f"{kind} " + "; ".join(map(_consumed, read))
+        case RecordsDeleted(partitions=deleted):
             return f"{kind} " + "; ".join(
-                f"{_name(part.partition)}: " + (_error(part.error) or f"[{_records(part.records)}], hw {part.hw}")
-                for part in read
+                f"{_name(part.partition)}: " + (_error(part.error, part.reason) or f"begins at {part.log_start}")
+                for part in deleted
             )
         case OffsetsFound(offsets=offsets):
             return f"{kind} " + "; ".join(_error(found.error) or str(found.offset) for found in offsets)
@@ -131,7 +138,14 @@ def _fetched(part: FetchedPartition) -> str:
         return f"{what}, {part.error.name}"
     if part.diverging is not None:
         return f"{what}, diverging at the end of epoch {part.diverging[0]}: {part.diverging[1]}"
-    return f"{what}, [{_records(part.records)}], hw {part.hw}"
+    start = f", start {part.log_start}" if part.log_start > 0 else ""
+    return f"{what}, [{_records(part.records)}], hw {part.hw}{start}"
+
+
+def _consumed(part: ConsumedPartition) -> str:
+    if part.error is ErrorCode.OFFSET_OUT_OF_RANGE:
+        return f"{_name(part.partition)}: {part.error.name}, it has {part.log_start} to {part.hw}"
+    return f"{_name(part.partition)}: " + (_error(part.error) or f"[{_records(part.records)}], hw {part.hw}")
 
 
 def _records(records: Payload | None) -> str:
@@ -157,6 +171,7 @@ def describe(name: str, replica: Replica) -> str:
     log = replica.log
     epochs = " ".join(f"{epoch}@{start}" for epoch, start in log.epochs.entries) or "none"
     what = f"{_name(replica.partition)} [{_content(log)}]"
+    what += f", begins at {log.start}" if log.start else ""
     what += f", durable {log.durable_end}, hw {replica.hw}, epochs {epochs}"
     if (leading := replica.leading) is not None:
         proposed = "" if leading.proposal is None else f", proposed {names([b for b, _ in leading.proposal.isr])}"
@@ -214,6 +229,7 @@ class Run:
         self._world = world = ScriptWorld(brokers)
         isr = _brokers(options["isr"]) if "isr" in options else everybody
         configs = {"min.insync.replicas": options.get("min", "1"), "durability": options.get("durability", "fsync")}
+        configs |= {name: value for name, value in options.items() if "." in name}
         for name in world.machines:
             world.start(name)
         world.create(everybody, isr, 1, int(options.get("partitions", "1")), configs)
@@ -238,6 +254,12 @@ class Run:
         self.requests += 1
         query = OffsetQuery(self._partition(options), -1, LATEST)
         self.world.ask(options.get("from", "b1"), FindOffsets(self.requests, [query]))
+
+    def do_delete(self, words: list[str], options: dict[str, str]) -> None:
+        self.requests += 1
+        part = DeletePartition(self._partition(options), -1, int(options["offset"]))
+        request = DeleteRecords(self.requests, int(options.get("timeout", "30000")), [part])
+        self.world.ask(options.get("from", "b1"), request)
 
     def do_deliver(self, words: list[str], options: dict[str, str]) -> None:
         self.world.arrive(self._next(words[0]))

@@ -13,7 +13,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -306,3 +307,28 @@ def test_a_second_process_is_refused_and_told_which_one_holds_the_directory(tmp_
     assert f"in use by process {os.getpid()}" in refused
     disk.close()
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == ""
+
+
+def test_the_space_of_a_large_file_is_freed_after_its_deletion_and_elsewhere(tmp_path: Path) -> None:
+    disk = RealDisk(tmp_path / "data")
+    disk.append("d/large", bytes(40 << 20))
+    disk.append("d/small", b"x")
+    held = os.open(tmp_path / "data/d/large", os.O_RDONLY)
+    try:
+        disk.delete("d/large")
+        assert disk.list("d") == ["small"]
+        wait_for(lambda: os.fstat(held).st_size <= 16 << 20)  # cut in slices
+        disk.append("e/large", bytes(2 << 20))
+        disk.delete("e")
+        assert disk.list("") == ["d/"]
+    finally:
+        disk.close()
+        os.close(held)
+    wait_for(lambda: not any(thread.name.startswith("reap") for thread in threading.enumerate()))
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "not within 20 s"
+        time.sleep(0.01)

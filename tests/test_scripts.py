@@ -34,6 +34,7 @@ def test_a_script_opens_with_what_it_shows(path: Path) -> None:
         ("ack-before-replication", "hw_waits_for_slowest"),
         ("answers-of-other-epochs", "answer_of_an_old_epoch"),
         ("divergence-is-progress", "divergence_is_no_progress"),
+        ("expire-beyond-hw", "retention_stops_at_hw"),
         ("fetch-without-epoch", "fetch_of_an_old_epoch"),
         ("forget-sequences", "duplicate_produce"),
         ("hw-before-truncation", "truncates_to_epoch_end"),

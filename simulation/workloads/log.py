@@ -157,6 +157,9 @@ class _AdminOutlet:
     def done(self, token: object, topic_id: TopicId) -> None:
         self._workload.made(str(token))
 
+    def deleted(self, token: object, starts: dict[int, int]) -> None:
+        pass
+
     def described(self, token: object, picture: Described) -> None:
         pass
 
