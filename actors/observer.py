@@ -85,7 +85,16 @@ class Died(NamedTuple):
     endpoint: str
 
 
-Fact = Pictured | Led | Counted | Told | Died
+class Known(NamedTuple):
+    """Where the brokers and the controllers are: id to endpoint."""
+
+    at: Millis
+    cluster_id: str
+    brokers: dict[int, str]
+    controllers: dict[int, str]
+
+
+Fact = Pictured | Led | Counted | Told | Died | Known
 
 
 class ObserverOutlet(Protocol):
@@ -137,6 +146,7 @@ class ObserverActor(Actor):
         self._measure_ms = measure_ms
         self._nodes: dict[str, _Node] = {}  # by endpoint
         self._next_id = 0
+        self._places: Known | None = None  # as told last
         self._offset = -1  # of the picture at hand
         self._target = 0  # metadata up to here exist
         self._looking = -1  # the question for a picture that is not answered; -1: none
@@ -200,6 +210,10 @@ class ObserverActor(Actor):
         leaders = {partition: known.leaders[partition] for partition in moved if partition in known.leaders}
         if leaders:
             self._outlet.fact(Led(ctx.now, known.controller, known.controller_epoch, leaders))
+        places = Known(ctx.now, known.cluster_id, dict(known.brokers), dict(known.controllers))
+        if known.answered and (self._places is None or places[1:] != self._places[1:]):
+            self._places = places
+            self._outlet.fact(places)
         for endpoint in sorted({*known.brokers.values(), *known.controllers.values()} - self._nodes.keys()):
             self._nodes[endpoint] = _Node()
             self._ask_for_events(endpoint, self._nodes[endpoint], ctx)

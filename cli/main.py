@@ -38,13 +38,29 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parser() -> "Parser":
     """All commands and their options."""
     from .. import __version__
-    from . import bench, clusters, consume, delete_records, demo, events, nodes, produce, simulate, topics, verify
+    from . import (
+        bench,
+        clusters,
+        consume,
+        dashboard,
+        delete_records,
+        demo,
+        events,
+        nodes,
+        produce,
+        simulate,
+        topics,
+        verify,
+    )  # fmt: skip
     from .arguments import Parser
 
     top = Parser(prog="barnabas", description=DESCRIPTION)
     top.add_argument("--version", action="version", version=f"barnabas {__version__}")
     commands: Commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for family in (clusters, nodes, events, topics, produce, consume, delete_records, verify, simulate, demo, bench):
+    families = (
+        clusters, nodes, events, topics, produce, consume, delete_records, dashboard, verify, simulate, demo, bench,
+    )  # fmt: skip
+    for family in families:
         family.register(commands)
     return top
 

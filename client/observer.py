@@ -22,7 +22,7 @@ from .runtime import Guard, Runtime, endpoints
 class _Outlet:
     """From the I/O thread to whoever watches."""
 
-    def __init__(self, facts: SimpleQueue[Fact], wake: Callable[[], None] | None) -> None:
+    def __init__(self, facts: SimpleQueue[Fact], wake: Callable[[Fact], None] | None) -> None:
         self.end = Reply()
         self._facts = facts
         self._wake = wake
@@ -30,7 +30,7 @@ class _Outlet:
     def fact(self, fact: Fact) -> None:
         self._facts.put(fact)
         if self._wake is not None:
-            self._wake()
+            self._wake(fact)
 
     def closed(self) -> None:
         self.end.set()
@@ -39,8 +39,8 @@ class _Outlet:
 class Observer(ClientCore):
     """`bootstrap` are brokers to begin with. One thread takes facts; not after a fork. Close it.
 
-    Every broker is asked what has moved each `measure_ms` milliseconds. `wake` is called on the I/O thread after each
-    fact, and must neither raise nor wait.
+    Every broker is asked what has moved each `measure_ms` milliseconds. `wake` is called with each fact on the I/O
+    thread, and must neither raise nor wait.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Observer(ClientCore):
         bootstrap: str | Sequence[str],
         *,
         measure_ms: int = 200,
-        wake: Callable[[], None] | None = None,
+        wake: Callable[[Fact], None] | None = None,
         runtime: Runtime | None = None,
     ) -> None:
         if measure_ms < 1:
