@@ -2,9 +2,10 @@
 
 While the ISR has at least min.insync.replicas members, it alone is where committed records are. Below that the high
 watermark stands still (D10), so whoever leaves the ISR then still holds every committed record: it is remembered as
-an *eligible leader replica*. The ISR may become empty; then nobody leads, and the first eligible one that is back
-leads, without loss. ISR and ELR together never fall below min.insync but by members who cannot prove their disks;
-those go to `last_known_elr`, for people: no election here is ever unclean.
+an *eligible leader replica*. The ISR may become empty; then nobody leads, and the first eligible one that is back and
+proves itself leads, without loss; those for whom only their disks vouch are weighed against each other (`claims`). ISR
+and ELR together never fall below min.insync but by members who cannot prove their disks; those go to `last_known_elr`,
+for people: no election here is ever unclean.
 
 Each function takes an image and answers with the records of one decision; nothing changes. Several brokers that fall
 at once leave one after the other, in the order given, folded into one record per partition: the outcome is that of
@@ -19,10 +20,11 @@ from collections.abc import Callable, Sequence
 import msgspec
 from msgspec.structs import replace
 
+from .claims import choose_eligible, kept
 from .messages import Partition, RecoveredReplica
 from .metadata import MetadataImage
 from .metadata_records import PartitionChanged
-from .metadata_state import PartitionState
+from .metadata_state import Claim, PartitionState
 from .moves import arrived
 
 Eligible = Callable[[int], bool]
@@ -47,16 +49,22 @@ class Restart(msgspec.Struct, frozen=True):
         on_disk = durability == "fsync" and (found is None or found.durable)
         return on_disk or self.clean or self.same_boot
 
+    def claim(self, broker: int, partition: Partition) -> Claim | None:
+        """What the replica says if only its disk vouches for it; None if it proves itself."""
+        found = self.recovered.get(partition)
+        if (self.clean or self.same_boot) and (found is None or not found.cut):
+            return None
+        return Claim(broker, -1, 0) if found is None else Claim(broker, found.epoch, found.end)
 
-def choose_leader(state: PartitionState, eligible: Eligible) -> int:
-    """The present leader if it may stay; else the first replica in sync; else the first in the ELR; else -1."""
+
+def choose_leader(state: PartitionState, eligible: Eligible, min_insync: int) -> int:
+    """The present leader if it may stay; else the first replica in sync; else one of the ELR (`claims`); else -1."""
     if state.leader in state.isr and eligible(state.leader):
         return state.leader
-    for members in (state.isr, state.elr):
-        for replica in state.replicas:
-            if replica in members and eligible(replica):
-                return replica
-    return -1
+    for replica in state.replicas:
+        if replica in state.isr and eligible(replica):
+            return replica
+    return choose_eligible(state, eligible, min_insync)
 
 
 def leave(state: PartitionState, broker: int, min_insync: int, *, proved: bool = True) -> PartitionState:
@@ -78,13 +86,14 @@ def settle(
     before: PartitionState, after: PartitionState, eligible: Eligible, min_insync: int
 ) -> PartitionChanged | None:
     """Elect for the changed members, and say the change as a record; None if there is none."""
-    leader = choose_leader(after, eligible)
+    leader = choose_leader(after, eligible, min_insync)
     isr, elr, last_known = after.isr, after.elr, after.last_known_elr
     if leader != -1 and leader not in isr:
         isr, elr = _ordered(after, (*isr, leader)), _without(elr, leader)
     if len(isr) >= min_insync:
         elr, last_known = (), ()
-    settled = replace(after, leader=leader, isr=isr, elr=elr, last_known_elr=last_known[-min_insync:])
+    claims = kept(after.claims, elr)
+    settled = replace(after, leader=leader, isr=isr, elr=elr, last_known_elr=last_known[-min_insync:], claims=claims)
     if settled == before:
         return None
     gone = any(replica not in after.replicas for replica in before.replicas)
@@ -99,6 +108,7 @@ def settle(
         replicas=list(after.replicas) if after.replicas != before.replicas else [],
         target=list(after.target),
         adding=list(after.adding),
+        claims=[claim for claim in claims if claim not in before.claims],
     )
 
 
@@ -127,6 +137,9 @@ def registration_changes(image: MetadataImage, broker: int, restart: Restart) ->
         after = before
         if broker in before.isr or not proved:
             after = leave(before, broker, min_insync, proved=proved)
+        claim = restart.claim(broker, before.partition)
+        if claim is not None:
+            after = replace(after, claims=(*after.claims, claim))
         change = settle(before, after, _others(image, before, {broker}), min_insync)
         assert before.leader != broker or (change is not None and change.leader_epoch > before.leader_epoch)
         changes.append(change)
@@ -169,7 +182,7 @@ def stop_changes(image: MetadataImage, broker: int) -> list[PartitionChanged]:
         if broker not in before.isr:
             continue
         eligible = _others(image, before, {broker})
-        heir = choose_leader(before, eligible)
+        heir = choose_leader(before, eligible, image.min_insync(before))
         if before.leader == broker and heir == -1 and any(eligible(replica) for replica in before.replicas):
             continue
         min_insync = image.min_insync(before)
@@ -190,7 +203,7 @@ def isr_change(image: MetadataImage, before: PartitionState, isr: Sequence[int])
     )
     eligible = _others(image, before, set())
     moved = arrived(after)
-    if moved.moving != after.moving and choose_leader(moved, eligible) != -1:
+    if moved.moving != after.moving and choose_leader(moved, eligible, image.min_insync(moved)) != -1:
         after, min_insync = moved, image.min_insync(moved)
     return settle(before, after, eligible, min_insync)
 

@@ -208,6 +208,8 @@ class RecoveredReplica(Part, frozen=True):
     end: int
     durable: bool  # durability "fsync": everything below a high watermark was on this disk
     damaged: str = ""
+    epoch: int = -1  # of its last record
+    cut: bool = False  # its tail was torn
 
 
 class Register(Message, frozen=True):

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from ..storage.disk import Reader
 from .broker_configs import ALL_BROKERS, topic_defaults
+from .claims import kept
 from .kernel import Incarnation
 from .messages import Partition, TopicId
 from .metadata_records import (
@@ -229,6 +230,7 @@ class MetadataImage:
             partition_epoch=record.partition_epoch,
             target=tuple(record.target),
             adding=tuple(record.adding),
+            claims=kept((*before.claims, *record.claims), record.elr),
         )
         self._shape(after)
         self.partitions[partition] = after

@@ -11,6 +11,7 @@ import msgspec
 from .admin_messages import PartitionOutcome
 from .kernel import Incarnation
 from .messages import Partition, TopicId
+from .metadata_state import Claim
 
 LEVEL = 1
 
@@ -96,7 +97,8 @@ class PartitionChanged(MetadataRecord, frozen=True):
     """The whole changeable state after the change: partition epoch +1; leader epoch as said (KIP-966 for ELR).
 
     Empty `replicas` are the ones that there were. While it moves (KIP-455) they are those before and those after;
-    `target` are those after, in their order, and `adding` those of them that were none before.
+    `target` are those after, in their order, and `adding` those of them that were none before. `claims` are those that
+    come with this change; earlier ones hold while their broker is in the ELR.
     """
 
     partition: Partition
@@ -110,6 +112,7 @@ class PartitionChanged(MetadataRecord, frozen=True):
     replicas: list[int] = []
     target: list[int] = []
     adding: list[int] = []
+    claims: list[Claim] = []
 
 
 class ProducerIdsTaken(MetadataRecord, frozen=True):

@@ -35,11 +35,20 @@ class TopicState(msgspec.Struct, frozen=True, array_like=True):
     partitions: int
 
 
+class Claim(msgspec.Struct, frozen=True, array_like=True):
+    """What only a disk vouches for: the epoch of a replica's last record, and where its log ends (see `claims`)."""
+
+    broker: int
+    epoch: int
+    end: int
+
+
 class PartitionState(msgspec.Struct, frozen=True, array_like=True):
     """A partition. `replicas[0]` is the preferred leader; `leader` is -1 when nobody can lead.
 
     `elr` are the eligible leader replicas (KIP-966): out of sync since the ISR fell below min.insync.replicas, so they
-    hold every committed record. `last_known_elr` are those who had a place and could not prove their disks.
+    hold every committed record. `last_known_elr` are those who had a place and could not prove their disks. `claims`
+    are of those in the ELR who lost power since, so that only their disks vouch for them.
 
     While it moves (KIP-455) `replicas` are all those before and after, those before first, in their order. `target` are
     those after, in their order; `adding` those of them that were none before. Both are empty when it does not move.
@@ -55,6 +64,7 @@ class PartitionState(msgspec.Struct, frozen=True, array_like=True):
     partition_epoch: int
     target: tuple[int, ...] = ()
     adding: tuple[int, ...] = ()
+    claims: tuple[Claim, ...] = ()
 
     @property
     def moving(self) -> bool:

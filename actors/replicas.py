@@ -140,7 +140,9 @@ class Replicas:
             if found is None:
                 claims.append(RecoveredReplica(partition, -1, True, self.unread[key]))
             else:
-                claims.append(RecoveredReplica(partition, found.end, True, found.corrupt or ""))
+                epoch = found.epochs[-1].epoch if found.epochs else -1
+                cut = found.truncated_bytes > 0
+                claims.append(RecoveredReplica(partition, found.end, True, found.corrupt or "", epoch, cut))
         return claims, nameless
 
     # --- Opening and closing ---

@@ -199,6 +199,84 @@ def test_another_directory_leaves_isr_and_elr_whatever_else_is_claimed() -> None
     assert cluster.state.leader == -1, "no election is unclean"
 
 
+def rebooted(end: int, epoch: int = 0) -> Restart:
+    """A loss of power, after which the log ends there."""
+    found = RecoveredReplica(P, end, durable=True, epoch=epoch)
+    return Restart(same_directory=True, same_boot=False, clean=False, recovered={P: found})
+
+
+def test_after_a_loss_of_power_of_all_the_longest_log_leads_and_not_the_first_one_back() -> None:
+    """b1 is back first, and the end of its log has rotted away: nobody can tell that from a torn tail."""
+    cluster = Cluster()
+    cluster.fence(1, 2, 3)
+    cluster.restart(3, rebooted(7))
+    cluster.unfence(3)
+    assert cluster.seen() == (-1, (), (2, 3)), "one disk's word is not enough where two were needed"
+    cluster.restart(2, rebooted(10))
+    assert cluster.seen() == (-1, (), (2, 3)), "it is not in yet"
+    cluster.unfence(2)
+    assert cluster.seen() == (2, (2,), (3,))
+
+
+def test_the_epoch_of_the_last_record_counts_before_the_length() -> None:
+    cluster = Cluster()
+    cluster.fence(1, 2, 3)
+    for broker, end, epoch in ((2, 50, 3), (3, 10, 4)):
+        cluster.restart(broker, rebooted(end, epoch))
+        cluster.unfence(broker)
+    assert cluster.state.leader == 3
+
+
+def test_whoever_never_stopped_leads_at_once_and_so_does_who_died_alone() -> None:
+    for back in ([], [PROVED]):
+        cluster = Cluster()
+        cluster.fence(1, 2, 3)
+        cluster.restart(3, rebooted(7))
+        cluster.unfence(3)
+        for restart in back:
+            cluster.restart(2, restart)
+        cluster.unfence(2)
+        assert cluster.seen() == (2, (2,), (3,))
+
+
+def test_a_torn_tail_needs_a_witness_although_the_machine_never_stopped() -> None:
+    torn = RecoveredReplica(P, 7, durable=True, cut=True)
+    cluster = Cluster()
+    cluster.fence(1, 2, 3)
+    cluster.restart(3, Restart(same_directory=True, same_boot=True, clean=False, recovered={P: torn}))
+    cluster.unfence(3)
+    assert cluster.state.leader == -1
+
+
+def test_one_that_proved_nothing_was_the_wrong_one_already() -> None:
+    cluster = Cluster()
+    cluster.fence(1, 2, 3)
+    cluster.restart(2, WIPED)
+    cluster.restart(3, rebooted(7))
+    cluster.unfence(3)
+    assert cluster.seen() == (3, (3,), ())
+
+
+def test_a_claim_ends_with_the_place_in_the_elr() -> None:
+    cluster = Cluster()
+    cluster.fence(1, 2)
+    cluster.restart(2, rebooted(7))
+    assert [claim.broker for claim in cluster.state.claims] == [2]
+    cluster.unfence(2)
+    cluster.propose(2, 3)
+    assert cluster.state.claims == ()
+
+
+def test_a_clean_restart_does_not_heal_what_a_loss_of_power_took() -> None:
+    cluster = Cluster()
+    cluster.fence(1, 2, 3)
+    cluster.restart(3, rebooted(7))
+    cluster.unfence(3)
+    cluster.restart(3, PROVED)
+    cluster.unfence(3)
+    assert cluster.state.leader == -1
+
+
 def test_a_damaged_partition_loses_its_place_and_the_others_do_not() -> None:
     damaged = RecoveredReplica(P, 5, durable=True, damaged="a bad CRC at offset 3")
     cluster = Cluster()
@@ -250,7 +328,7 @@ def test_when_all_stop_the_last_ones_stay_eligible() -> None:
 def test_stopping_brokers_are_not_elected() -> None:
     cluster = Cluster()
     cluster.stop(2)
-    assert choose_leader(cluster.state, lambda b: cluster.image.may_lead(b) and b != 1) == 3
+    assert choose_leader(cluster.state, lambda b: cluster.image.may_lead(b) and b != 1, 2) == 3
 
 
 def _only(state: PartitionState) -> PartitionState:
@@ -301,6 +379,54 @@ def test_isr_and_elr_always_hold_all_that_was_committed(
             ends.update(dict.fromkeys(state.isr, committed))
         for member in (*state.isr, *state.elr):
             assert ends[member] >= committed, f"b{member} has {ends[member]} of {committed}: {state}"
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 1 << 32), st.integers(2, 5), st.integers(1, 3))
+def test_whoever_leads_has_everything_committed_although_too_few_disks_lie(
+    seed: int, count: int, min_insync: int
+) -> None:
+    """Fewer than min.insync disks lose any part of a log with the power, and say nothing. The ghost: logs as lists of
+    leader epochs; committed is what all in sync have while they are enough.
+    """
+    random = Random(seed)
+    replicas = list(range(1, count + 1))
+    cluster = Cluster(replicas, "fsync", min_insync)
+    liars = set(random.sample(replicas, min(min_insync, count) - 1))
+    logs: dict[int, list[int]] = {replica: [] for replica in replicas}
+    committed: list[int] = []
+    for _ in range(60):
+        brokers = cluster.image.brokers
+        broker = random.choice(replicas)
+        before = cluster.state
+        match random.randrange(8):
+            case 0 | 1:
+                cluster.fence(*[b for b in random.sample(replicas, random.randint(1, count)) if not brokers[b].fenced])
+            case 2 | 3 if brokers[broker].fenced:
+                cluster.unfence(broker)
+            case 4 | 5 if random.randrange(3) == 0:
+                cluster.restart(broker, PROVED)
+            case 4 | 5:
+                if broker in liars:
+                    del logs[broker][random.randint(0, len(logs[broker])) :]
+                cluster.restart(broker, rebooted(len(logs[broker]), logs[broker][-1] if logs[broker] else -1))
+            case _ if before.leader != -1:
+                logs[before.leader] += [before.leader_epoch] * random.randint(0, 2)
+                able = [b for b in replicas if cluster.image.may_lead(b) and b != before.leader]
+                isr = [before.leader, *random.sample(able, random.randint(0, len(able)))]
+                for joined in isr:
+                    logs[joined] = list(logs[before.leader])
+                cluster.propose(*isr)
+        state = cluster.state
+        if state.leader == -1:
+            continue
+        log = logs[state.leader]
+        assert log[: len(committed)] == committed, f"b{state.leader} has {log} of {committed}: {state}"
+        if len(state.isr) >= cluster.image.min_insync(state):
+            end = min(len(logs[member]) for member in state.isr)
+            same = all(logs[member][:end] == log[:end] for member in state.isr)
+            if same and end > len(committed):
+                committed = log[:end]
 
 
 @given(st.permutations([1, 2, 3, 4]), st.integers(1, 4), st.integers(1, 4))

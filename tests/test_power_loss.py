@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import pytest
 
+from barnabas.simulation.moves.disks import below_recovery_point
 from barnabas.simulation.report import Report
 from barnabas.simulation.run import measured
 from barnabas.simulation.scenarios import Stage
 from barnabas.storage.memory import MemoryDisk
+from barnabas.storage.records import iter_headers
 
 
 def _under_load(seed: int, *, flusher: bool) -> Stage:
@@ -83,3 +85,45 @@ def test_without_the_flusher_clients_notice_too(seed: int) -> None:
     report = measured(stage, list)
     lost = {violation.partition(":")[0] for violation in report.violations}
     assert lost & {"lost-write", "unseen", "inconsistent-offsets", "realtime-order", "stale-latest"}, lost
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_tail_that_rotted_away_is_not_what_all_go_by(place: int) -> None:
+    """Above the recovery point nobody can tell rot from a torn tail. The machine with it is the first one back, and
+    what has rotted was acknowledged.
+    """
+    stage = _under_load(1, flusher=True)
+    partition = stage.partition
+
+    def body() -> list[str]:
+        acked = stage.judge.acked[partition]
+        promised = acked[max(acked)]
+        for name in stage.machines.brokers:
+            stage.world.crash(name)
+        stage.until(lambda: not stage.metadata.partitions[partition].isr)
+        rotten = f"b{stage.metadata.partitions[partition].elr[place]}"
+        _rot(stage, rotten, promised.base)
+        for name in stage.machines.brokers:
+            stage.world.power_loss(name)
+            stage.machines.reboot(name)
+        stage.world.start(rotten)
+        stage.wait(2)
+        assert stage.metadata.partitions[partition].leader == -1, "one disk's word is not enough"
+        for name in stage.others(rotten):
+            stage.world.start(name)
+        stage.wait(2)
+        return stage.settle()
+
+    assert measured(stage, body).violations == []
+
+
+def _rot(stage: Stage, name: str, offset: int) -> None:
+    """In the batch at this offset, which is above the recovery point."""
+    disk = stage.world.hosts[name].disk
+    assert isinstance(disk, MemoryDisk)
+    path = f"t0-0/{0:020d}.log"
+    data = disk.read(path, 0, disk.size(path) or 0)
+    at = next(position for position, header in iter_headers(data) if header.base_offset == offset)
+    assert below_recovery_point(disk, path) <= at
+    disk.corrupt(path, at + 70, 3)
+    stage.oracle.lossy.add(name)

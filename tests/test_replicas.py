@@ -115,6 +115,15 @@ def test_the_claim_is_what_was_found() -> None:
     ctx = written("abc")
     [claim] = recover(ctx).claims(ctx.disk)[0]
     assert (claim.partition, claim.end, claim.damaged) == (P0, 3, "")
+    assert (claim.epoch, claim.cut) == (0, False)
+
+
+def test_a_claim_says_that_the_tail_was_torn() -> None:
+    ctx = written("abc", checkpoint=False)
+    path = f"orders-0/{0:020d}.log"
+    disk_of(ctx).corrupt(path, (disk_of(ctx).size(path) or 0) - 1, 0)
+    [claim] = recover(ctx).claims(ctx.disk)[0]
+    assert (claim.end, claim.damaged, claim.cut) == (2, "", True)
 
 
 def test_a_damaged_log_is_claimed_as_damaged() -> None:

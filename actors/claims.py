@@ -1,0 +1,52 @@
+"""Whose word counts when nobody is left who has never stopped: elections after a loss of power.
+
+A member of the ELR holds every committed record, if its disk does what disks promise. One that never stopped, stopped
+cleanly, or died while its machine lived, proves it: the page cache is what it was. After a loss of power there is only
+the disk's word, and a disk may have said that bytes are durable that were not, or have let one rot where nobody can
+tell rot from a torn tail: then the log ends early, and looks whole. Such a member makes a *claim*: the epoch of its
+last record and its end.
+
+Fewer than min.insync.replicas may be wrong like that; what is committed was on that many. So claimants lead only where
+enough of them are back, and then the one with the longest log, by epoch first (as Raft compares logs, §5.4.1): it holds
+what any of them holds that was committed, and one of them is right. Whoever could not prove itself at all stands in
+`last_known_elr` and is one of the wrong ones already. Whoever needs no claim leads at once.
+
+The price: where as many as min.insync of the eligible are not coming back, the partition waits for a person. Writes
+would be refused there anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from .metadata_state import Claim, PartitionState
+
+
+def choose_eligible(state: PartitionState, eligible: Callable[[int], bool], min_insync: int) -> int:
+    """The member of the ELR that may lead, -1 if none may yet."""
+    claims = {claim.broker: claim for claim in state.claims}
+    members = [replica for replica in state.replicas if replica in state.elr]
+    for member in members:
+        if member not in claims and eligible(member):
+            return member
+    able = [claims[member] for member in members if member in claims and eligible(member)]
+    if not able:
+        return -1
+    best = max(able, key=_log)
+    witnesses = sum(_log(claims[member]) <= _log(best) for member in members if member in claims)
+    return best.broker if witnesses >= _needed(state, min_insync) else -1
+
+
+def _needed(state: PartitionState, min_insync: int) -> int:
+    """So many claims that one of them is right."""
+    return max(1, min(min_insync - len(state.last_known_elr), len(state.elr)))
+
+
+def _log(claim: Claim) -> tuple[int, int]:
+    return claim.epoch, claim.end
+
+
+def kept(claims: Sequence[Claim], elr: Sequence[int]) -> tuple[Claim, ...]:
+    """Claims are of members of the ELR only, each one's newest."""
+    newest = {claim.broker: claim for claim in claims if claim.broker in elr}
+    return tuple(newest[broker] for broker in sorted(newest))
