@@ -11,15 +11,14 @@
            61  the records, compressed as a whole
 
 Brokers read the header only; clients encode and decode records. Whatever the bytes, the only exception that leaves
-this file is `InvalidBatch`. Encoding is fast where the usual case allows it: with one timestamp and no headers all
-that precedes a value depends on its length and its place in the batch, and is looked up instead of computed.
+this file is `InvalidBatch`. Encoding is fast where the usual case allows it: with one timestamp and no headers, what
+is around a key and a value depends on their lengths, and is looked up instead of computed.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import cramjam
@@ -32,6 +31,7 @@ HEADER_SIZE = HEADER.size
 CRC_FROM = 21  # first byte that the CRC covers
 MAX_BATCH = 16 << 20  # bytes of one batch, compressed or not
 MAX_SEQUENCE = 2**31 - 1
+MAX_SHAPES = 4_096  # pairs of lengths that an encoder remembers: about 1 MB
 NO_COMPRESSION, GZIP, SNAPPY, LZ4, ZSTD = range(5)
 COMPRESSIONS = {"none": NO_COMPRESSION, "gzip": GZIP, "snappy": SNAPPY, "lz4": LZ4, "zstd": ZSTD}
 
@@ -203,54 +203,51 @@ def _zigzag(value: int) -> bytes:
 
 
 _VARINTS = [_zigzag(i) for i in range(16384)]
-_TABLED = 16000  # lengths for which every varint of a record is in the table
 
 
 def _varint(value: int) -> bytes:
     return _VARINTS[value] if 0 <= value < 16384 else _zigzag(value)
 
 
-@lru_cache(256)
-def _prefixes(length: int) -> list[bytes]:
-    """What precedes a value of `length`, by offset delta; grown as needed. Its first byte ends the previous record."""
-    return []
+class _Shapes(dict[tuple[int, int], tuple[bytes, bytes, bytes]]):
+    """By the lengths of key and value (-1: None): what precedes the offset delta, the key, and the value.
+
+    The first begins with the byte that ends the record before. `width`: bytes of the offset delta.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self._width = width
+
+    def __missing__(self, shape: tuple[int, int]) -> tuple[bytes, bytes, bytes]:
+        if len(self) >= MAX_SHAPES:
+            self.clear()
+        key, value = map(_varint, shape)
+        size = 3 + self._width + len(key) + max(0, shape[0]) + len(value) + max(0, shape[1])
+        known = self[shape] = (b"\0" + _varint(size) + b"\0\0", key, value)
+        return known
 
 
-def _grow(prefixes: list[bytes], length: int, count: int) -> None:
-    size = _VARINTS[length]
-    for delta in range(len(prefixes), min(1024, count + 8)):
-        offset = _VARINTS[delta]
-        whole = _VARINTS[length + 4 + len(offset) + len(size)]
-        prefixes.append((b"\0" if delta else b"") + whole + b"\0\0" + offset + b"\x01" + size)
+_NARROW = (64, _Shapes(1))  # so many offset deltas take one byte
+_WIDE = (8192, _Shapes(2))
 
 
-def _encode_values(records: Sequence[RawRecord]) -> bytes:
-    """No keys, no headers, one timestamp, at most 1024 records."""
-    count = len(records)
-    flat: list[bytes] = []
-    for delta, (_, value, _, _, _) in enumerate(records):
-        assert value is not None
-        prefixes = _prefixes(len(value))
-        if delta >= len(prefixes):
-            _grow(prefixes, len(value), count)
-        flat.append(prefixes[delta])
-        flat.append(value)
-    flat.append(b"\0")
-    return b"".join(flat)
-
-
-def _encode_pairs(records: Sequence[RawRecord]) -> bytes:
-    """Keys and values, no headers, one timestamp."""
+def _encode_pairs(records: Sequence[RawRecord], timestamp: int) -> bytes | None:
+    """Up to 8,192 records without headers, all with this timestamp; None if they are others."""
+    if len(records) > _WIDE[0]:
+        return None
     out: list[bytes] = []
-    extend = out.extend
-    for delta, (key, value, _, _, _) in enumerate(records):
-        offset = _varint(delta)
-        key_size = b"\x01" if key is None else _varint(len(key))
-        value_size = b"\x01" if value is None else _varint(len(value))
-        key = key or b""
-        value = value or b""
-        size = 3 + len(offset) + len(key_size) + len(key) + len(value_size) + len(value)
-        extend((_varint(size), b"\0\0", offset, key_size, key, value_size, value, b"\0"))
+    start = 0
+    for limit, shapes in (_NARROW, _WIDE):
+        stop = min(limit, len(records))
+        for (key, value, headers, own, _), offset in zip(records[start:stop], _VARINTS[start:stop], strict=False):
+            if headers or own != timestamp:
+                return None
+            before, key_size, value_size = shapes[-1 if key is None else len(key), -1 if value is None else len(value)]
+            out += (before, offset, key_size, key or b"", value_size, value or b"")
+        start = stop
+    out[0] = out[0][1:]
+    out.append(b"\0")
     return b"".join(out)
 
 
@@ -275,14 +272,11 @@ def _encode_records(records: Sequence[RawRecord], default: int) -> tuple[bytes, 
     """The records' bytes, and their first and largest timestamps."""
     timestamp = records[0][3]
     base = timestamp if timestamp >= 0 else default
-    keyless = len(records) <= 1024
-    for record in records:
-        if record[2] or record[3] != timestamp:
-            largest = max(default if other[3] < 0 else other[3] for other in records)
-            return _encode_any(records, base, default), base, largest
-        if record[0] is not None or record[1] is None or len(record[1]) > _TABLED:
-            keyless = False
-    return _encode_values(records) if keyless else _encode_pairs(records), base, base
+    body = _encode_pairs(records, timestamp)
+    if body is None:
+        largest = max(default if other[3] < 0 else other[3] for other in records)
+        return _encode_any(records, base, default), base, largest
+    return body, base, base
 
 
 def encode_batch(

@@ -77,6 +77,13 @@ def test_every_encoding_is_the_one_the_guide_describes(records: list[Record], of
     assert encoded == plain_encode(records, offset, epoch, 7, 2, 11)
 
 
+@pytest.mark.parametrize("count", [1, 63, 64, 65, 8192, 8193])
+def test_an_offset_delta_takes_as_many_bytes_as_it_needs(count: int) -> None:
+    records = [Record(b"k" * (i % 3), b"%d" % i, (), 5) for i in range(count)]
+    encoded = encode_batch(records, producer_id=7, producer_epoch=2, base_sequence=11)
+    assert encoded == plain_encode(records, 0, -1, 7, 2, 11)
+
+
 @given(RECORDS | SAME_TIME, st.sampled_from([NO_COMPRESSION, GZIP, SNAPPY, LZ4, ZSTD]))
 def test_what_is_encoded_is_decoded(records: list[Record], compression: int) -> None:
     encoded = encode_batch(records, base_offset=100, compression=compression)
