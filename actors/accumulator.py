@@ -7,7 +7,10 @@ slower the cluster, the larger the batches.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
+from collections.abc import Sequence
+from itertools import accumulate
 
 from ..storage.records import NO_COMPRESSION, RawRecord, encode_batch
 from .client_commands import Failure
@@ -78,10 +81,10 @@ class Batch:
         self.refusals = 0  # so many attempts were answered so, and certainly wrote nothing
         self.refusal: Failure | None = None  # the cluster refused it: to be told once it is the head
 
-    def add(self, record: RawRecord, token: object, size: int) -> None:
-        """One more record."""
-        self.records.append(record)
-        self.tokens.append(token)
+    def add(self, records: Sequence[RawRecord], tokens: Sequence[object], size: int) -> None:
+        """More records, which take so many bytes in all."""
+        self.records += records
+        self.tokens += tokens
         self.size += size
 
     def encode(self, producer_id: int, producer_epoch: int, compression: int = NO_COMPRESSION) -> bytes:
@@ -135,12 +138,20 @@ class Accumulator:
             self.waiting[-1].due = NOW
         self.waiting.append(batch)
 
-    def is_due(self, now: Millis) -> bool:
-        """Whether the first batch should go now."""
-        if not self.waiting:
-            return False
+    def room_at_hand(self, sizes: Sequence[int]) -> int:
+        """How many of the next records fit into the batch at hand, or into an empty one if the first does not fit."""
+        batch = self.with_room(sizes[0])
+        count, size = (0, BATCH_OVERHEAD) if batch is None else (len(batch.records), batch.size)
+        most = min(len(sizes), MAX_RECORDS - count)
+        left = self.batch_bytes - size
+        if most == len(sizes) and sum(sizes) <= left:
+            return most
+        return max(1, bisect_right(list(accumulate(sizes[:most])), left))
+
+    def is_full(self) -> bool:
+        """Whether the first batch takes no more, or somebody flushes it."""
         first = self.waiting[0]
-        return first.due <= now or first.size >= self.batch_bytes or len(first.records) >= MAX_RECORDS
+        return first.due == NOW or first.size >= self.batch_bytes or len(first.records) >= MAX_RECORDS
 
     def flush(self) -> None:
         """Nothing lingers any more."""

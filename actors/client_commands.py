@@ -47,20 +47,24 @@ class Command(Message, frozen=True):
 class SendRecords(Command, frozen=True):
     """Append these, in this order. `partition` -1: by key, or sticky without one. One token per record.
 
-    A record's timestamp of -1 becomes that of its batch.
+    A record's timestamp of -1 becomes that of its batch. `sizes` are those of `accumulator.size_of`, from whoever has
+    them already.
     """
 
     topic: str
     records: Sequence[RawRecord]
     tokens: Sequence[object]
     partition: int = -1
+    sizes: Sequence[int] = ()
 
 
 class Intake(Protocol):
     """Where other threads leave records, so that the loop is woken once and not once per record."""
 
-    def take(self) -> Sequence[SendRecords]:
-        """The next ones, as many as one turn should handle; the actor comes again until there are none."""
+    def take(self, *, again: bool) -> Sequence[SendRecords]:
+        """The next ones, as many as one turn should handle. If there are any and the actor comes `again` soon, it is
+        not woken for the records that follow.
+        """
         ...
 
 

@@ -92,7 +92,7 @@ class Lane:
     # --- Sending ---
 
     def next_batch(self, now: Millis) -> Batch | None:
-        """What to send next: first those that must go again, then what is due. The caller calls `sent`."""
+        """What may go next: first those that must go again, then what waits. The caller calls `sent`."""
         if now < self.not_before:
             return None
         for batch in self.flying:
@@ -103,13 +103,26 @@ class Lane:
             if batch.hold and batch is not self.flying[0]:
                 return None
             return batch
-        if not self.queue.is_due(now):
+        if self.flying and (not self._idempotent or not self._proven or len(self.flying) >= MAX_IN_FLIGHT):
             return None
-        if not self._idempotent:
-            return None if self.flying else self.queue.waiting[0]
-        if self.flying and (not self._proven or len(self.flying) >= MAX_IN_FLIGHT):
-            return None
-        return self.queue.waiting[0]
+        return self.queue.waiting[0] if self.queue.waiting else None
+
+    def is_ripe(self, batch: Batch) -> bool:
+        """Whether the next batch need not wait for its linger, nor for others that may go along."""
+        return batch.base_sequence >= 0 or self.queue.is_full()
+
+    def next_time(self, now: Millis) -> Millis | None:
+        """When something changes by itself: a linger, a pause, or somebody's patience is over."""
+        waiting = self.queue.waiting
+        soonest = self.flying[0].deadline if self.flying else None
+        if waiting:
+            first = waiting[0]
+            soonest = first.deadline if soonest is None else min(soonest, first.deadline)
+            if now < first.due < soonest:
+                soonest = first.due
+        if now < self.not_before and (soonest is None or self.not_before < soonest):
+            soonest = self.not_before
+        return soonest
 
     def sent(self, batch: Batch, request: int) -> None:
         """This batch goes out now, with that request."""

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from ..storage.records import RawRecord
 from .in_flight import Lane
 from .kernel import Context
 from .leadership import Leaderships
 from .messages import Partition, TopicName
+from .partitioner import positive_hash
 from .producer_outlet import ProducerSettings
+
+Item = tuple[RawRecord, object, int]
+"""A record, its token and its size."""
+
+
+class Share(NamedTuple):
+    """Consecutive records of one lane. To be put into batches before the next share is asked for."""
+
+    lane: Lane
+    records: Sequence[RawRecord]
+    tokens: Sequence[object]
+    sizes: Sequence[int]
 
 
 class Lanes:
@@ -32,7 +50,25 @@ class Lanes:
         self._topics[topic] = (name, lanes)
         return lanes
 
-    def choose(self, topic: str, size: int, lanes: list[Lane], ctx: Context) -> Lane:
+    def shares(self, topic: str, items: Sequence[Item], ctx: Context) -> Iterator[Share]:
+        """Which records go where: by key, or without one where the batch at hand is. The topic is known."""
+        _, lanes = self._topics[topic]
+        for keyed, row in groupby(items, lambda item: item[0][0] is not None):
+            if keyed:
+                yield from _by_key(row, lanes)
+            else:
+                yield from self._without_key(topic, list(row), lanes, ctx)
+
+    def _without_key(self, topic: str, items: list[Item], lanes: list[Lane], ctx: Context) -> Iterator[Share]:
+        records, tokens, sizes = zip(*items, strict=True)
+        start = 0
+        while start < len(items):
+            lane = self._choose(topic, sizes[start], lanes, ctx)
+            stop = start + lane.queue.room_at_hand(sizes[start:])
+            yield Share(lane, records[start:stop], tokens[start:stop], sizes[start:stop])
+            start = stop
+
+    def _choose(self, topic: str, size: int, lanes: list[Lane], ctx: Context) -> Lane:
         """Without a key: the same partition until its batch is full or gone, then another that somebody leads."""
         chosen = self._sticky.get(topic, -1)
         if 0 <= chosen < len(lanes) and lanes[chosen].queue.with_room(size) is not None:
@@ -56,3 +92,19 @@ class Lanes:
             lane = Lane(topic, partition, settings.batch_bytes, idempotent=settings.numbered, acks=settings.acks)
             self.by_partition[partition] = lane
         return lane
+
+
+def _by_key(items: Iterator[Item], lanes: list[Lane]) -> Iterator[Share]:
+    """One share per lane, in the order in which lanes first appear."""
+    count = len(lanes)
+    by_index: dict[int, list[Item]] = {}
+    for item in items:
+        key = item[0][0]
+        assert key is not None, "these have keys"
+        index = positive_hash(key) % count
+        if index in by_index:
+            by_index[index].append(item)
+        else:
+            by_index[index] = [item]
+    for index, group in by_index.items():
+        yield Share(lanes[index], *zip(*group, strict=True))

@@ -1,8 +1,8 @@
 """The producer: records in, outcomes out.
 
-A router. What waits is in `accumulator.py`; what flies, and why nothing is lost, doubled or reordered, in
-`in_flight.py`; who leads, in `leadership.py`. Here is what binds them: which partition a record goes to, one `Produce`
-per leader with a batch of each partition, the answers, and time.
+A router. What waits is in `accumulator.py`; when it leaves, in `departures.py`; what flies, and why nothing is lost,
+doubled or reordered, in `in_flight.py`; who leads, in `leadership.py`. Here is what binds them: which partition a
+record goes to, one `Produce` per leader with a batch of each partition, the answers, and time.
 
 A partition whose leader moves is sent again at once, to the new leader: nobody waits for the request to the old one.
 With acks=0 a batch is acknowledged (offset -1) as soon as it is handed to the network.
@@ -10,14 +10,15 @@ With acks=0 a batch is acknowledged (offset -1) as soon as it is handed to the n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from .accumulator import BATCH_OVERHEAD, Batch, size_of
 from .client_commands import Close, Failure, Flush, Intake, SendFrom, SendRecords, Why
+from .departures import Departures, Leaving
 from .errors import ErrorCode
 from .in_flight import Acked, Identity, Lane, Outcome
 from .kernel import Actor, Address, Context, Message, Millis, Payload, Timer, node_of
-from .lanes import Lanes
+from .lanes import Item, Lanes, Share
 from .leadership import Leaderships, backoff_ms
 from .messages import (
     GiveProducerId,
@@ -33,10 +34,10 @@ from .messages import (
     Reborn,
 )
 from .outstanding import Outstanding, Request, Requests, Unresolved
-from .partitioner import partition_of
 from .producer_outlet import MAX_REQUEST, ProducerOutlet, ProducerPicture, ProducerSettings
 
 MAX_MESSAGE = 1_048_588
+INTAKE_MS = 2  # between two looks into the intake while records flow: a third of the usual linger, or less
 _NOT_YET = -1  # the id of a request that is being put together
 
 _IN_PLACE = frozenset(
@@ -104,11 +105,13 @@ class ProducerActor(Actor):
         self._identity_asked = -1
         self._identity_attempt = 0
         self._lanes = Lanes(self.leaderships, self.settings)
-        self._busy: dict[Partition, Lane] = {}  # the lanes with something to do
+        self._departures = Departures(self.leaderships)  # of the lanes with something to do
         self._unresolved: dict[str, list[Unresolved]] = {}
         self._requests = Requests()
         self._outstanding = Outstanding()
         self._intake: Intake | None = None  # None: nothing came through one
+        self._looked_at = Millis(0)  # when it was last looked into
+        self._waited = 0  # how long what is being taken from it may have been there
         self._buffered = 0
         self._next_id = 0
         self._wake: Millis | None = None
@@ -169,19 +172,24 @@ class ProducerActor(Actor):
             self._identity.producer_id if self._identity else -1,
             self._buffered,
             len(self._requests),
-            sum(len(lane.queue.waiting) for lane in self._busy.values()),
-            sum(len(lane.flying) for lane in self._busy.values()),
+            sum(len(lane.queue.waiting) for lane in self._departures),
+            sum(len(lane.flying) for lane in self._departures),
         )
 
     # --- Records come in ---
 
     def _take_in(self, ctx: Context) -> bool:
         """Take what is in the intake, or as much of it as one turn may last: whether there was anything."""
-        commands = self._intake.take() if self._intake is not None else ()
+        pause = min(INTAKE_MS, self.settings.linger_ms // 2)  # 0: whoever puts something there says so
+        commands = self._intake.take(again=pause > 0) if self._intake is not None else ()
+        # What came by itself has waited since the last look, which counts as linger.
+        self._waited = min(pause, ctx.now - self._looked_at)
+        self._looked_at = ctx.now
         for command in commands:
             self._on_send(command, ctx)
+        self._waited = 0
         if commands:
-            ctx.set_timer(IntakeDue(), 1)
+            ctx.set_timer(IntakeDue(), max(1, pause))
         return bool(commands)
 
     def _on_send(self, command: SendRecords, ctx: Context) -> None:
@@ -193,7 +201,7 @@ class ProducerActor(Actor):
         if lanes is not None:
             self._accept(command, lanes, ctx.now + self.settings.delivery_timeout_ms, ctx)
             return
-        size = sum(map(size_of, command.records))
+        size = sum(command.sizes or map(size_of, command.records))
         if self._buffered + size > self.settings.buffer_bytes:
             self._outlet.failed(command.tokens, self._full())
             return
@@ -205,42 +213,63 @@ class ProducerActor(Actor):
 
     def _accept(self, command: SendRecords, lanes: list[Lane], deadline: int, ctx: Context) -> list[int]:
         """Put records into batches: the serials of these."""
-        touched: dict[int, None] = {}
         fixed = command.partition
         if fixed >= len(lanes):
             sentence = f"{command.topic} has {len(lanes)} partitions, there is no partition {fixed}"
             self._outlet.failed(command.tokens, Failure(Why.REFUSED, sentence, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION))
             return []
-        settings = self.settings
+        sizes = command.sizes or [*map(size_of, command.records)]
+        records, tokens = command.records, command.tokens
+        if max(sizes) > MAX_REQUEST or self._buffered + sum(sizes) > self.settings.buffer_bytes:
+            items = self._admitted(zip(records, tokens, sizes, strict=True))
+            if not items:
+                return []
+            records, tokens, sizes = zip(*items, strict=True)
+        if fixed >= 0:
+            return self._fill(Share(lanes[fixed], records, tokens, sizes), deadline, ctx)
+        serials: list[int] = []
+        for share in self._lanes.shares(command.topic, [*zip(records, tokens, sizes, strict=True)], ctx):
+            serials += self._fill(share, deadline, ctx)
+        return serials
+
+    def _admitted(self, items: Iterable[Item]) -> list[Item]:
+        """Those that there is room for; the others have failed."""
+        admitted: list[Item] = []
         refused: list[object] = []
-        count, choose, topic = len(lanes), self._lanes.choose, command.topic
-        for record, token in zip(command.records, command.tokens, strict=True):
-            size = size_of(record)
+        room = self.settings.buffer_bytes - self._buffered
+        for item in items:
+            _, token, size = item
             if size > MAX_REQUEST:
                 self._too_large(token, size)
-                continue
-            if self._buffered + size > settings.buffer_bytes:
+            elif size > room:
                 refused.append(token)
-                continue
-            key = record[0]
-            if fixed >= 0:
-                lane = lanes[fixed]
-            elif key is not None:
-                lane = lanes[partition_of(key, count)]
             else:
-                lane = choose(topic, size, lanes, ctx)
-            batch = lane.queue.with_room(size)
-            if batch is None:
-                due = Millis(ctx.now + settings.linger_ms)
-                batch = Batch(self._outstanding.new(), lane.partition, due, Millis(deadline), ctx.wall)
-                lane.queue.open(batch)
-                self._busy[lane.partition] = lane
-            batch.add(record, token, size)
-            touched[batch.serial] = None
-            self._buffered += size
+                room -= size
+                admitted.append(item)
         if refused:
             self._outlet.failed(refused, self._full())
-        return list(touched)
+        return admitted
+
+    def _fill(self, share: Share, deadline: int, ctx: Context) -> list[int]:
+        """Put records of one partition into the batch at hand, and into more as it gets full: their serials."""
+        lane, records, tokens, sizes = share
+        queue = lane.queue
+        serials: list[int] = []
+        start = 0
+        while start < len(records):
+            stop = start + queue.room_at_hand(sizes[start:])
+            batch = queue.with_room(sizes[start])
+            if batch is None:
+                due = Millis(ctx.now + self.settings.linger_ms - self._waited)
+                batch = Batch(self._outstanding.new(), lane.partition, due, Millis(deadline), ctx.wall)
+                queue.open(batch)
+                self._departures.opened(lane, due)
+            size = sum(sizes[start:stop])
+            batch.add(records[start:stop], tokens[start:stop], size)
+            self._buffered += size
+            serials.append(batch.serial)
+            start = stop
+        return serials
 
     def _resolve(self, ctx: Context) -> None:
         """Topics have become known: put what waited for them into batches."""
@@ -254,6 +283,7 @@ class ProducerActor(Actor):
                 if self._outstanding.became(waiting.serial, serials):
                     for lane in lanes:
                         lane.queue.flush()
+                    self._departures.look_at_all()
                 self._over(waiting.serial)
 
     def _full(self) -> Failure:
@@ -282,11 +312,8 @@ class ProducerActor(Actor):
         """Send what may fly now: whether there was anything."""
         bundles: dict[Address, list[dict[Partition, Batch]]] = {}
         epochs: dict[Partition, int] = {}
-        for lane in [*self._busy.values()]:
-            if lane.busy:
-                self._collect(lane, bundles, epochs, ctx)
-            if not lane.busy:
-                del self._busy[lane.partition]
+        for leaving in self._departures.leaving(ctx.now):
+            self._collect(leaving, bundles, epochs, ctx)
         for to, requests in bundles.items():
             for batches in requests:
                 self._send(to, batches, epochs, ctx)
@@ -294,17 +321,19 @@ class ProducerActor(Actor):
 
     def _collect(
         self,
-        lane: Lane,
+        leaving: Leaving,
         bundles: dict[Address, list[dict[Partition, Batch]]],
         epochs: dict[Partition, int],
         ctx: Context,
     ) -> None:
+        lane, route, partial = leaving
+        if route is None:
+            self._retry_later(lane, ctx)
+            self.leaderships.refresh(ctx)
+            return
         place = 0
-        while (batch := lane.next_batch(ctx.now)) is not None and self._identify(lane, ctx):
-            route = self.leaderships.route(lane.partition)
-            if route is None:
-                self._retry_later(lane, ctx)
-                self.leaderships.refresh(ctx)
+        while (batch := lane.next_batch(ctx.now)) is not None and (partial or lane.is_ripe(batch)):
+            if not self._identify(lane, ctx):
                 return
             epochs[lane.partition] = route.epoch
             lane.sent(batch, _NOT_YET)
@@ -340,25 +369,12 @@ class ProducerActor(Actor):
 
     def _set_wake(self, ctx: Context) -> None:
         """The next time at which something changes by itself."""
-        soonest: int | None = None
-        for lane in self._busy.values():
-            due: list[int] = []
-            if lane.flying:
-                due.append(lane.flying[0].deadline)
-            if lane.queue.waiting:
-                first = lane.queue.waiting[0]
-                due.append(first.deadline)
-                if first.due > ctx.now:
-                    due.append(first.due)
-            if lane.not_before > ctx.now:
-                due.append(lane.not_before)
-            if due:
-                soonest = min(due) if soonest is None else min(soonest, *due)
+        soonest = self._departures.wake(ctx.now)
         for waiting in self._unresolved.values():
             soonest = waiting[0].deadline if soonest is None else min(soonest, waiting[0].deadline)
         if soonest is None or soonest == self._wake:
             return
-        self._wake = Millis(soonest)
+        self._wake = soonest
         ctx.set_timer(Wake(), max(0, soonest - ctx.now))
 
     def _retry_later(self, lane: Lane, ctx: Context) -> None:
@@ -372,6 +388,7 @@ class ProducerActor(Actor):
         if request is None:
             return
         for answer in message.batches:
+            self._departures.look_at(answer.partition)
             batch = request.batches.get(answer.partition)
             lane = self._lanes.by_partition.get(answer.partition)
             if batch is not None and lane is not None and message.id in batch.requests[batch.retired :]:
@@ -387,6 +404,7 @@ class ProducerActor(Actor):
             return lane.written(batch, answer.base_offset)
         if answer.leader >= 0 and self.leaderships.hint(answer.partition, answer.leader, answer.leader_epoch):
             lane.reroute()
+            self._departures.look_at_all()
         if batch.request != request_id:
             return []  # only the present attempt may say no
         if error in _SEQUENCE and self._idempotent:
@@ -415,6 +433,7 @@ class ProducerActor(Actor):
         lanes = [self._lanes.by_partition[partition] for partition in request.batches]
         again = [lane.lost(request_id) for lane in lanes]
         if any(again):
+            self._departures.look_at_all()
             self.leaderships.refresh(ctx)
 
     def _lost_at(self, node: str) -> None:
@@ -422,6 +441,7 @@ class ProducerActor(Actor):
         for request_id, request in self._requests.at(node):
             for partition in request.batches:
                 self._lanes.by_partition[partition].lost(request_id)
+        self._departures.look_at_all()
 
     def _moved(self, partitions: list[Partition], ctx: Context) -> None:
         for partition in partitions:
@@ -431,9 +451,10 @@ class ProducerActor(Actor):
             if self.leaderships.gone(partition.topic):
                 self._report(lane.give_up(Failure(Why.UNKNOWN_TOPIC, f"the topic {lane.topic} was deleted")))
                 self._lanes.forget(lane)
-                self._busy.pop(partition, None)
+                self._departures.forget(partition)
             else:
                 lane.reroute()
+        self._departures.look_at_all()
         self._resolve(ctx)
 
     # --- Identity ---
@@ -465,6 +486,7 @@ class ProducerActor(Actor):
         self._identity = Identity(message.producer_id, message.producer_epoch)
         self._identity_asked = -1
         self._identity_attempt = 0
+        self._departures.look_at_all()
         ctx.cancel_timer(IdentityDue())
 
     # --- Outcomes ---
@@ -487,7 +509,7 @@ class ProducerActor(Actor):
             self._outlet.flushed(token)
 
     def _expire(self, ctx: Context) -> None:
-        for lane in [*self._busy.values()]:
+        for lane in self._departures.late(ctx.now):
             self._report(lane.expire(ctx.now))
         for topic in [*self._unresolved]:
             waiting = self._unresolved[topic]
@@ -512,8 +534,9 @@ class ProducerActor(Actor):
     def _flush_all(self, ctx: Context) -> None:
         while self._take_in(ctx):
             pass  # what was handed over before counts, however much it is
-        for lane in self._busy.values():
+        for lane in self._departures:
             lane.queue.flush()
+        self._departures.look_at_all()
 
     def _on_flush(self, token: object, ctx: Context) -> None:
         self._flush_all(ctx)
@@ -526,7 +549,7 @@ class ProducerActor(Actor):
         ctx.set_timer(CloseDue(), timeout_ms)
 
     def _give_up(self, failure: Failure) -> None:
-        for lane in [*self._busy.values()]:
+        for lane in self._departures:
             self._report(lane.give_up(failure))
         for topic in [*self._unresolved]:
             for waiting in self._unresolved.pop(topic):

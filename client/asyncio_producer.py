@@ -59,7 +59,8 @@ class AsyncProducer(ProducerCore, OnLoop):
         if self._queued or not self._reserve(size):
             await self._await_room(size)
         outcome: asyncio.Future[RecordMetadata] = bridge.loop.create_future()
-        self._hand_over(topic, partition, [record], [_Awaited(self._outcomes, record[3], size, outcome=outcome)])
+        awaited = _Awaited(self._outcomes, record[3], size, outcome=outcome)
+        self._offer_all(topic, partition, [record], [awaited], reserved=True)
         self._since += 1
         if self._since >= RUN:
             self._since = 0

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from functools import partial
 from typing import Generic, TypeVar
 
 from ..actors.client_commands import Close
@@ -86,16 +85,22 @@ class Question(Generic[T]):
 def call_back(calls: Iterable[Callable[[], object]]) -> None:
     """Call functions of the application. What they raise is logged and goes no further: it is not the client's fault.
 
-    The logging is that of `concurrent.futures`, whose futures promise the same.
+    The logging is that of `concurrent.futures`, whose futures promise the same: one of them has the rest of the
+    functions as its callback, and if one raises, the next future goes on behind it.
     """
-    told: Future[None] = Future()
-    for call in calls:
-        told.add_done_callback(partial(_call, call))
-    told.set_result(None)
+    rest = iter(calls)
+    left = True
 
+    def call_rest(_: Future[None]) -> None:
+        nonlocal left
+        for call in rest:
+            call()
+        left = False
 
-def _call(call: Callable[[], object], _: Future[None]) -> None:
-    call()
+    while left:
+        told: Future[None] = Future()
+        told.add_done_callback(call_rest)
+        told.set_result(None)
 
 
 class ClientCore:

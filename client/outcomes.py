@@ -9,7 +9,8 @@ import threading
 from collections.abc import Callable, Sequence
 from copy import copy
 from functools import partial
-from typing import NamedTuple
+from itertools import repeat
+from typing import NamedTuple, cast
 
 import msgspec
 
@@ -18,6 +19,7 @@ from ..actors.kernel import Millis
 from ..storage.records import RawRecord
 from .core import Reply, call_back
 from .errors import BarnabasError, OperationTimeout, delivery_error
+from .intake import Intake
 from .runtime import Guard
 
 
@@ -107,12 +109,12 @@ class SendFuture(msgspec.Struct, gc=False, eq=False):
 class Outcomes:
     """The outlet of a producer. `changed` guards all of it."""
 
-    def __init__(self, guard: Guard, on_error: OnError | None) -> None:
+    def __init__(self, guard: Guard, intake: Intake, on_error: OnError | None) -> None:
         self.guard = guard
         self.changed = threading.Condition()
-        self.pending_bytes = 0
         self.end = Reply()
         self.listener: Callable[[Sequence[object]], None] | None = None  # told of futures that are done, by the batch
+        self._intake = intake
         self._on_error = on_error
 
     def acknowledged(
@@ -122,30 +124,38 @@ class Outcomes:
         step = base_offset >= 0
         offset = base_offset
         freed = 0
-        for token in tokens:
-            assert isinstance(token, SendFuture)
-            token._base = offset
-            offset += step
-            if token._timestamp < 0:
-                token._timestamp = timestamp
-            token._place = place
-            token.kept = None
-            freed += token.size
-        self._tell(freed, tokens, [])
+        calls: list[Callable[[], object]] = []
+        with self.changed:  # a callback is either in the list by now, or its caller sees that the future is done
+            for token in cast(Sequence[SendFuture], tokens):
+                token._base = offset
+                offset += step
+                if token._timestamp < 0:
+                    token._timestamp = timestamp
+                token._place = place
+                freed += token.size
+                if token._then is not None:
+                    calls += map(partial, token._then, repeat(token))
+                    token._then = None
+                if token.kept is not None:
+                    token.kept = None
+            self._free(freed)
+        self._tell(tokens, calls)
 
     def failed(self, tokens: Sequence[object], failure: Failure) -> None:
-        freed = 0
-        intercepted: list[Callable[[], object]] = []
-        for token in tokens:
-            assert isinstance(token, SendFuture)
-            token._error = error = delivery_error(failure)
-            freed += token.size
-            if self._on_error is not None and token.kept is not None:
-                topic, partition, record = token.kept
-                what = FailedRecord(topic, partition, record[0], record[1], record[2], record[3], error)
-                intercepted.append(partial(self._on_error, what))
-            token.kept = None
-        self._tell(freed, tokens, intercepted)
+        calls: list[Callable[[], object]] = []
+        with self.changed:
+            for token in cast(Sequence[SendFuture], tokens):
+                token._error = error = delivery_error(failure)
+                if self._on_error is not None and token.kept is not None:
+                    topic, partition, record = token.kept
+                    what = FailedRecord(topic, partition, record[0], record[1], record[2], record[3], error)
+                    calls.append(partial(self._on_error, what))
+                token.kept = None
+                if token._then is not None:
+                    calls += map(partial, token._then, repeat(token))
+                    token._then = None
+            self._free(sum(token.size for token in cast(Sequence[SendFuture], tokens)))
+        self._tell(tokens, calls)
 
     def flushed(self, token: object) -> None:
         assert isinstance(token, Reply)
@@ -154,15 +164,11 @@ class Outcomes:
     def closed(self) -> None:
         self.end.set()
 
-    def _tell(self, freed: int, tokens: Sequence[object], calls: list[Callable[[], object]]) -> None:
-        with self.changed:
-            self.pending_bytes -= freed
-            self.changed.notify_all()
-            # With the lock: a callback is either in the list by now, or its caller sees that the future is done.
-            for token in tokens:
-                if isinstance(token, SendFuture) and token._then:
-                    calls += [partial(call, token) for call in token._then]
-                    token._then = None
+    def _free(self, size: int) -> None:
+        self._intake.freed += size
+        self.changed.notify_all()
+
+    def _tell(self, tokens: Sequence[object], calls: Sequence[Callable[[], object]]) -> None:
         if calls:
             call_back(calls)
         if self.listener is not None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from types import TracebackType
 from typing import Self
 
-from .errors import Closed, OperationTimeout
+from .errors import OperationTimeout
 from .outcomes import FailedRecord as FailedRecord
 from .outcomes import RecordMetadata as RecordMetadata
 from .outcomes import SendFuture as SendFuture
-from .producer_core import Headers, ProducerCore
+from .producer_core import FEW, Headers, ProducerCore
 
 
 class Producer(ProducerCore):
@@ -37,24 +38,24 @@ class Producer(ProducerCore):
         full. Raises BufferFull, Closed, ForkedClient, TypeError or ValueError; all else is told by the future.
         """
         record, size = self._record(value, key, headers, timestamp, partition)
-        if not self._reserve(size):
-            self._wait_for_room(size)
         future = SendFuture(self._outcomes, record[3], size)
-        self._hand_over(topic, partition, [record], [future])
+        if not self._offer(topic, partition, record, future):
+            self._when_there_is_room(lambda: self._offer(topic, partition, record, future))
         return future
 
     def send_many(self, topic: str, pairs: Iterable[tuple[bytes | str | None, bytes | str | None]]) -> list[SendFuture]:
         """Hand over many (key, value); one future each. Blocks and raises as `send` does."""
         futures: list[SendFuture] = []
         rest = iter(pairs)
+        most = FEW
         while True:
-            records, handed, size = self._record_many(rest)
+            records, handed = self._record_many(rest, most)
             if not records:
                 return futures
-            if not self._reserve(size):
-                self._wait_for_room(size)
-            self._hand_over(topic, None, records, handed)
+            if not self._offer_all(topic, None, records, handed):
+                self._when_there_is_room(partial(self._offer_all, topic, None, records, handed))
             futures += handed
+            most = self._next_many(handed)
 
     def flush(self, timeout: float | None = None) -> None:
         """Wait until all that was sent before has an outcome. Failures are told by the futures, not here.
@@ -74,12 +75,10 @@ class Producer(ProducerCore):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
-    def _wait_for_room(self, size: int) -> None:
+    def _when_there_is_room(self, offer: Callable[[], bool]) -> None:
         end = time.monotonic() + self._max_block
         with self._changed:
-            while not self._reserve(size):
-                if self._guard.closed:
-                    raise Closed("the producer was closed while this call waited for room")
+            while not offer():
                 left = end - time.monotonic()
                 if left <= 0:
                     raise self._no_room()

@@ -1,72 +1,30 @@
 """The producer, without the waiting.
 
-Handing over costs two locks, a record and a future: records go into an intake that the I/O thread empties, and it is
-woken once per burst, not once per record. `send_many` takes the locks once per 500 records: with two threads at work
-that is most of what a record costs.
+Handing over costs a lock, a record and a future: records go into an `intake` that the I/O thread empties. `send_many`
+takes the lock once per 500 records.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 
-from ..actors.client_commands import Flush, SendFrom, SendRecords
+from ..actors.accumulator import RECORD_OVERHEAD, size_of
+from ..actors.client_commands import Flush, SendFrom
 from ..actors.producer import ProducerActor
 from ..actors.producer_outlet import ProducerSettings
 from ..storage.records import COMPRESSIONS, RawRecord
 from .core import ClientCore, Reply
 from .errors import BufferFull, Closed
+from .intake import Intake, Put
 from .outcomes import FailedRecord, OnError, Outcomes, SendFuture
 from .runtime import Guard, Runtime, as_bytes, endpoints
 
 Headers = Sequence[tuple[str, bytes | None]] | Mapping[str, bytes | None]
 
-_OVERHEAD = 64  # bytes that a record is counted for beyond its key and value
 MANY = 500  # records of `send_many` that are handed over together
-RUN = 4_096  # records that one turn of the I/O thread takes, or a few more
+FEW = 16  # the first ones, before it is known how large they are
 _ACKS = {"all": -1, -1: -1, "1": 1, 1: 1, "0": 0, 0: 0}
-
-
-class _Intake:
-    """Records that the I/O thread has not taken yet, in the order of the calls: runs of one topic and partition."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.runs: list[tuple[tuple[str, int], list[RawRecord], list[object]]] = []
-        self.closed = False
-
-    def put(self, topic: str, index: int, records: list[RawRecord], futures: list[SendFuture]) -> bool:
-        """Whether the I/O thread must be woken for these. Raises Closed."""
-        with self.lock:
-            if self.closed:
-                raise Closed("this producer is closed")
-            runs = self.runs
-            first = not runs
-            if first or runs[-1][0] != (topic, index) or len(runs[-1][1]) >= RUN:
-                runs.append(((topic, index), [*records], [*futures]))
-            else:
-                run = runs[-1]
-                run[1].extend(records)
-                run[2].extend(futures)
-        return first
-
-    def take(self) -> list[SendRecords]:
-        with self.lock:
-            runs, left, taken = self.runs, self.runs, 0
-            for i, run in enumerate(runs):
-                taken += len(run[1])
-                if taken >= RUN:
-                    runs, left = runs[: i + 1], runs[i + 1 :]
-                    break
-            else:
-                left = []
-            self.runs = left
-        return [SendRecords(topic, records, tokens, index) for (topic, index), records, tokens in runs]
-
-    def close(self) -> None:
-        """What comes now comes too late."""
-        with self.lock:
-            self.closed = True
 
 
 class ProducerCore(ClientCore):
@@ -121,13 +79,13 @@ class ProducerCore(ClientCore):
             compression=COMPRESSIONS[compression],
         )
         places = endpoints(bootstrap)
-        self._buffer_bytes = buffer_bytes
         self._max_block = max_block_ms / 1000
         self._keep = on_error is not None
-        self._intake = _Intake()
-        self._wake = SendFrom(self._intake)
+        self._intake = intake = Intake(buffer_bytes)
+        self._wake = SendFrom(intake)
         guard = Guard("producer")
-        self._outcomes = outcomes = Outcomes(guard, None if on_error is None else self._intercepted_by(on_error))
+        intercepted = None if on_error is None else self._intercepted_by(on_error)
+        self._outcomes = outcomes = Outcomes(guard, intake, intercepted)
         self._changed = outcomes.changed
         self._open(guard, runtime, outcomes.end, lambda: ProducerActor(places, outcomes, settings))
 
@@ -151,67 +109,79 @@ class ProducerCore(ClientCore):
             key = as_bytes("key", key)
         if partition is not None and partition < 0:
             raise ValueError(f"a partition is 0 or more, not {partition}")
-        pairs = _pairs(headers) if headers else ()
-        size = _OVERHEAD + (len(value) if value else 0) + (len(key) if key else 0)
-        return (key, value, pairs, -1 if timestamp is None else timestamp, -1), size
+        stamp = -1 if timestamp is None else timestamp
+        if headers:
+            record: RawRecord = (key, value, _pairs(headers), stamp, -1)
+            return record, size_of(record)
+        return (key, value, (), stamp, -1), RECORD_OVERHEAD + len(value or b"") + len(key or b"")
 
     def _reserve(self, size: int) -> bool:
         """Take room in the buffer, if there is so much."""
-        outcomes = self._outcomes
-        with self._changed:
-            pending = outcomes.pending_bytes
-            if pending and pending + size > self._buffer_bytes:
-                return False
-            outcomes.pending_bytes = pending + size
-        return True
+        return self._intake.reserve(size)
 
-    def _hand_over(
-        self, topic: str, partition: int | None, records: list[RawRecord], futures: list[SendFuture]
-    ) -> None:
-        """Those for which room was reserved go to the actor. Raises Closed."""
+    def _offer(self, topic: str, partition: int | None, record: RawRecord, future: SendFuture) -> bool:
+        """Hand a record over if there is room for it. Raises Closed."""
+        index = -1 if partition is None else partition
+        if self._keep:
+            future.kept = (topic, index, record)
+        put = self._intake.put(topic, index, record, future, future.size)
+        if put is Put.WAKE:
+            self._runtime.tell(self._wake)
+        return put is not Put.NO_ROOM
+
+    def _offer_all(
+        self,
+        topic: str,
+        partition: int | None,
+        records: Sequence[RawRecord],
+        futures: Sequence[SendFuture],
+        *,
+        reserved: bool = False,
+    ) -> bool:
+        """Hand records over if there is room for all of them, or was taken before. Raises Closed."""
         index = -1 if partition is None else partition
         if self._keep:
             for record, future in zip(records, futures, strict=True):
                 future.kept = (topic, index, record)
+        sizes = [future.size for future in futures]
         try:
-            first = self._intake.put(topic, index, records, futures)
+            put = self._intake.put_all(topic, index, records, futures, sizes, reserved=reserved)
         except Closed:
-            with self._changed:
-                self._outcomes.pending_bytes -= sum(future.size for future in futures)
-                self._changed.notify_all()
+            if reserved:
+                self._intake.give_back(sum(sizes))
+                with self._changed:
+                    self._changed.notify_all()
             raise
-        if first:
+        if put is Put.WAKE:
             self._runtime.tell(self._wake)
+        return put is not Put.NO_ROOM
 
     def _record_many(
-        self, pairs: Iterator[tuple[bytes | str | None, bytes | str | None]]
-    ) -> tuple[list[RawRecord], list[SendFuture], int]:
-        """The next up to 500 records, or a quarter of the buffer, and how much of it they take in all.
-
-        Raises what is wrong with one of them.
-        """
+        self, pairs: Iterator[tuple[bytes | str | None, bytes | str | None]], most: int
+    ) -> tuple[list[RawRecord], list[SendFuture]]:
+        """The next records, up to so many. Raises what is wrong with one of them."""
         self._guard.check()
         outcomes = self._outcomes
         records: list[RawRecord] = []
         futures: list[SendFuture] = []
-        total = 0
-        enough = self._buffer_bytes // 4
-        for key, value in pairs:
+        for key, value in islice(pairs, most):
             if type(value) is not bytes:
                 value = as_bytes("value", value)
             if key is not None and type(key) is not bytes:
                 key = as_bytes("key", key)
-            size = _OVERHEAD + (len(value) if value else 0) + (len(key) if key else 0)
-            total += size
             records.append((key, value, (), -1, -1))
+            size = RECORD_OVERHEAD + len(value or b"") + len(key or b"")
             futures.append(SendFuture(outcomes, -1, size))
-            if len(records) >= MANY or total >= enough:
-                break
-        return records, futures, total
+        return records, futures
+
+    def _next_many(self, futures: Sequence[SendFuture]) -> int:
+        """How many records to take next, after these: no more than a quarter of the buffer, if they are alike."""
+        taken = sum(future.size for future in futures)
+        return max(1, min(MANY, self._intake.limit // 4 * len(futures) // taken)) if futures else FEW
 
     def _no_room(self) -> BufferFull:
         return BufferFull(
-            f"{self._outcomes.pending_bytes} of {self._buffer_bytes} bytes wait to be sent, and no room came within "
+            f"{self._intake.pending} of {self._intake.limit} bytes wait to be sent, and no room came within "
             f"{self._max_block:g} s: is the cluster reachable? Send slower, or raise buffer_bytes"
         )
 

@@ -7,7 +7,6 @@ to the broadcasts that the actor's `leaderships` learn of.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from random import Random
@@ -19,13 +18,14 @@ from ..actors.node import Node
 from ..storage.memory import MemoryDisk
 from ..transport.process import CLIENT, Ended, Ending, Shell
 from .errors import BarnabasError, ForkedClient
+from .runtime import forks
 
 
 class ZeroMqRuntime:
     """`Runtime` over sockets. One per client."""
 
     def __init__(self) -> None:
-        self._pid = os.getpid()
+        self._forks = forks()
         self._shell: Shell | None = None
         self._thread: threading.Thread | None = None
         self._leaderships: Leaderships | None = None
@@ -48,7 +48,7 @@ class ZeroMqRuntime:
 
     def tell(self, message: Message) -> None:
         """Hand a command to the actor. Raises ForkedClient, or BarnabasError if the thread has died of a bug."""
-        if os.getpid() != self._pid:
+        if forks() != self._forks:
             raise ForkedClient("this client was made before a fork: make a new one in the child process")
         if self._ended is not None and self._ended.how is not Ending.CLOSED:
             raise BarnabasError(f"this client has failed: {self._ended.reason}")
@@ -57,7 +57,7 @@ class ZeroMqRuntime:
 
     def close(self) -> None:
         """End the thread. From an outlet, that is from the thread itself, it ends soon after."""
-        if os.getpid() != self._pid or self._shell is None or self._thread is None:
+        if forks() != self._forks or self._shell is None or self._thread is None:
             return
         self._shell.close()
         if self._thread is not threading.current_thread():

@@ -116,14 +116,20 @@ def test_a_future_that_waits_too_long_says_so(world: ClientWorld) -> None:
     producer.close(0)
 
 
-def test_a_child_process_cannot_use_its_parents_client(world: ClientWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_process_cannot_use_its_parents_client(world: ClientWorld) -> None:
     producer = producer_in(world)
-    me = os.getpid()
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "getpid", lambda: me + 1)
-        with pytest.raises(ForkedClient, match="make a new one"):
-            producer.send("t", b"x")
-        producer.close()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            with pytest.raises(ForkedClient, match="make a new one"):
+                producer.send("t", b"x")
+            producer.close()
+            code = 0
+        finally:
+            os._exit(code)  # whatever happens, the child must not go on with the tests
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    producer.send("t", b"x")
     producer.close(0)
 
 

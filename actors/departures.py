@@ -1,0 +1,157 @@
+"""When batches leave: to each leader few requests at a time, each with all that waits for it.
+
+What a request costs, at the client, at the leader and at its followers, hardly depends on how much is in it. So there
+should be few, as long as nobody waits the longer for that. Batches are grouped by the leader they go to:
+
+* A batch is *due* when its linger is over, and *full* when it takes no more records or somebody flushes it.
+* A leader that gets one due batch gets what waits for its other partitions along with it, due or not (as Kafka's
+  clients do): one request in each linger, not one per partition.
+* While `PARTIAL` requests to a leader are unanswered, only full batches leave for it; what is due goes on taking
+  records until an answer comes (Nagle's rule, RFC 896). So a cluster that is slow, or has many partitions, gets fewer
+  and larger batches by itself, and latency under load stays a small multiple of the time an answer takes. Without it
+  a hundred partitions mean 20,000 batches a second, whatever the load, and queues that only grow.
+* What must go again goes at once.
+
+None of this is about order or safety: that is the business of a `Lane`. Whoever changes a lane says so (`opened`,
+`look_at`, `look_at_all`), and `leaving` looks at those leaders only: to look at all lanes at every message would cost
+more than the messages do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from .in_flight import Lane
+from .kernel import Address, Millis
+from .leadership import Leaderships, Route
+from .messages import Partition
+
+PARTIAL = 2
+"""Requests without an answer at one leader beyond which only full batches leave for it."""
+
+
+class Leaving(NamedTuple):
+    """Batches of this lane may go, to its leader (None: nobody leads). `partial`: also one that is not full."""
+
+    lane: Lane
+    route: Route | None
+    partial: bool
+
+
+class _Leader:
+    """The lanes that have something to do with one leader (None: those without)."""
+
+    __slots__ = ("due", "lanes", "stale")
+
+    def __init__(self) -> None:
+        self.lanes: dict[Partition, Lane] = {}
+        self.stale = True  # something has changed: look at once
+        self.due: Millis | None = None  # look then; None: only when something changes
+
+
+class Departures:
+    """All lanes of one producer that have something waiting or flying."""
+
+    def __init__(self, leaderships: Leaderships) -> None:
+        self._leaderships = leaderships
+        self._leaders: dict[Address | None, _Leader] = {}
+        self._at: dict[Partition, _Leader] = {}
+
+    def __iter__(self) -> Iterator[Lane]:
+        """The busy lanes."""
+        for leader in list(self._leaders.values()):
+            yield from list(leader.lanes.values())
+
+    def opened(self, lane: Lane, due: Millis) -> None:
+        """A batch was opened that is due then. One before it may be full now."""
+        leader = self._at.get(lane.partition) or self._place(lane)
+        if len(lane.queue.waiting) > 1:
+            leader.stale = True
+        elif leader.due is None or due < leader.due:
+            leader.due = due
+
+    def look_at(self, partition: Partition) -> None:
+        """Something was answered, or has changed otherwise."""
+        leader = self._at.get(partition)
+        if leader is not None:
+            leader.stale = True
+
+    def look_at_all(self) -> None:
+        """Anything may have changed, also who leads."""
+        lanes = list(self)
+        self._leaders.clear()
+        self._at.clear()
+        for lane in lanes:
+            self._place(lane)
+
+    def forget(self, partition: Partition) -> None:
+        """The partition is gone."""
+        leader = self._at.pop(partition, None)
+        if leader is not None:
+            del leader.lanes[partition]
+
+    def leaving(self, now: Millis) -> list[Leaving]:
+        """What may go now. Whoever asks sends it, and then asks for `wake`."""
+        going: list[Leaving] = []
+        for leader in self._leaders.values():
+            if leader.stale or (leader.due is not None and leader.due <= now):
+                leader.stale = True  # for `wake`
+                self._look(leader, now, going)
+        return going
+
+    def late(self, now: Millis) -> list[Lane]:
+        """The lanes in which somebody's patience may be over."""
+        leaders = [leader for leader in self._leaders.values() if leader.due is not None and leader.due <= now]
+        for leader in leaders:
+            leader.stale = True
+        return [lane for leader in leaders for lane in leader.lanes.values()]
+
+    def wake(self, now: Millis) -> Millis | None:
+        """When to ask again if nothing changes before."""
+        for to, leader in list(self._leaders.items()):
+            if leader.stale:
+                leader.stale = False
+                leader.due = _next(leader, now)
+                if not leader.lanes:
+                    del self._leaders[to]
+        return min((leader.due for leader in self._leaders.values() if leader.due is not None), default=None)
+
+    def _place(self, lane: Lane) -> _Leader:
+        route = self._leaderships.route(lane.partition)
+        to = None if route is None else route.to
+        leader = self._leaders.get(to)
+        if leader is None:
+            leader = self._leaders[to] = _Leader()
+        leader.stale = True
+        leader.lanes[lane.partition] = lane
+        self._at[lane.partition] = leader
+        return leader
+
+    def _look(self, leader: _Leader, now: Millis, going: list[Leaving]) -> None:
+        unanswered: set[int] = set()
+        waiting: list[Lane] = []
+        due = False
+        for lane in list(leader.lanes.values()):
+            if not lane.busy:
+                self.forget(lane.partition)
+                continue
+            batch = lane.next_batch(now)
+            if batch is None:
+                pass
+            elif lane.is_ripe(batch):
+                going.append(Leaving(lane, self._leaderships.route(lane.partition), partial=False))
+            else:
+                waiting.append(lane)
+                due = due or batch.due <= now
+            for batch in lane.flying:
+                if batch.request is not None:
+                    unanswered.add(batch.request)
+        if due and len(unanswered) < PARTIAL:
+            going += [Leaving(lane, self._leaderships.route(lane.partition), partial=True) for lane in waiting]
+
+
+def _next(leader: _Leader, now: Millis) -> Millis | None:
+    """The next time at which something changes by itself: a linger, a pause or somebody's patience is over."""
+    times = [time for lane in leader.lanes.values() if (time := lane.next_time(now)) is not None]
+    return min(times, default=None)

@@ -1,0 +1,132 @@
+"""When batches leave: by leader, together, and few requests at a time. The network here takes 1 ms and answers in 1."""
+
+from __future__ import annotations
+
+from client_world import ClientWorld
+from test_producer_actor import ready, send, silence
+
+from barnabas.actors.client_commands import Flush, SendRecords
+from barnabas.actors.departures import PARTIAL
+from barnabas.actors.kernel import Incarnation, Message
+from barnabas.actors.messages import PeerGone, Produce, Produced
+from barnabas.storage.records import Record, parse_header
+
+
+def requests(world: ClientWorld) -> list[tuple[str, list[int]]]:
+    """(leader, partitions) of every request so far."""
+    return [(str(to), [batch.partition.index for batch in sent.batches]) for to, sent in world.requests(Produce)]
+
+
+def counts(world: ClientWorld) -> list[int]:
+    """How many records each batch so far has."""
+    return [parse_header(batch.batch.data).count for _, sent in world.requests(Produce) for batch in sent.batches]
+
+
+def prove(world: ClientWorld, partitions: int) -> None:
+    """One record for each partition, acknowledged: from now on more than one batch may fly."""
+    for index in range(partitions):
+        send(world, -1 - index, partition=index)
+    world.tell(Flush("proven"))
+    world.run(50)
+    world.sent.clear()
+
+
+def test_what_is_not_due_yet_goes_along_with_what_is() -> None:
+    world, _, _ = ready(6, linger_ms=10)
+    prove(world, 6)
+    send(world, 0, partition=0)
+    world.run(8)
+    send(world, 1, partition=3)  # the same leader
+    send(world, 2, partition=1)  # another one
+    world.run(4)
+    assert requests(world) == [("b1/broker", [0, 3])]
+    world.run(10)
+    assert requests(world)[1:] == [("b2/broker", [1])]
+
+
+def test_while_requests_are_unanswered_what_is_due_takes_more_records() -> None:
+    world, outcomes, _ = ready(1, linger_ms=5)
+    prove(world, 1)
+    world.refuse = silence
+    for number in range(10):
+        send(world, number)
+        world.run(6)
+    assert counts(world) == [1] * PARTIAL
+    world.refuse = lambda message: None
+    world.run(4_000)  # the requests are given up, and go again
+    assert max(counts(world)) == 10 - PARTIAL
+    assert sorted(outcomes.acked) == [-1, *range(10)]
+
+
+def test_an_answer_lets_the_next_one_go_at_once() -> None:
+    world, _, _ = ready(1, linger_ms=5)
+    prove(world, 1)
+    world.delay = (20, 20)  # milliseconds each way
+    for number in range(10):
+        send(world, number)
+        world.run(6)
+    world.run(100)
+    assert sum(counts(world)) == 10
+    assert max(counts(world)) > 1
+
+
+def test_full_batches_do_not_wait_for_answers() -> None:
+    world, _, _ = ready(1, linger_ms=10_000, batch_bytes=200)
+    prove(world, 1)
+    world.refuse = silence
+    send(world, *range(5), size=100)
+    assert counts(world) == [1, 1, 1, 1]
+
+
+def test_a_flush_does_not_wait_for_answers() -> None:
+    world, _, _ = ready(1, linger_ms=5)
+    prove(world, 1)
+    world.refuse = silence
+    for number in range(PARTIAL + 1):
+        send(world, number)
+        world.run(6)
+    assert len(counts(world)) == PARTIAL
+    world.tell(Flush("now"))
+    assert len(counts(world)) == PARTIAL + 1
+
+
+def test_other_leaders_are_not_held_up() -> None:
+    world, _, _ = ready(2, linger_ms=5)
+    prove(world, 2)
+
+    def silent_about_0(message: Message) -> Message | None:
+        lost = isinstance(message, Produce) and any(batch.partition.index == 0 for batch in message.batches)
+        return Produced(-1, []) if lost else None
+
+    world.refuse = silent_about_0
+    for number in range(PARTIAL + 2):
+        send(world, number, partition=0)
+        world.run(6)
+    send(world, 9, partition=1)
+    world.run(10)
+    assert requests(world)[-1] == ("b2/broker", [1])
+
+
+def test_what_waited_for_answers_of_a_dead_leader_goes_to_the_new_one() -> None:
+    world, outcomes, _ = ready(1, linger_ms=5)
+    prove(world, 1)
+    world.refuse = silence
+    for number in range(5):
+        send(world, number)
+        world.run(6)
+    world.refuse = lambda message: None
+    world.lead("t", 0, 2)
+    world.tell(PeerGone("b1", Incarnation(1)))
+    world.run(100)
+    assert sorted(outcomes.acked) == [-1, *range(5)]
+
+
+def test_keyed_records_keep_their_order_in_each_partition_and_keyless_ones_among_them() -> None:
+    world, outcomes, _ = ready(3, linger_ms=5)
+    records = [Record(None if i % 7 == 0 else b"key-%d" % (i % 11), b"%d" % i) for i in range(500)]
+    world.tell(SendRecords("t", records, list(range(500)), -1))
+    world.run(100)
+    assert len(outcomes.acked) == 500
+    for index in range(3):
+        numbers = [int(value or b"-1") for value in world.topics["t"].values(index)]
+        assert numbers == sorted(numbers)
