@@ -65,6 +65,8 @@ SAMPLES: dict[str, object] = {
     "target": [4, 2, 3],
     "topic": "orders",
     "topic_id": "Vb2kJ8wRTk6xk1M0Qy3nNw",
+    "node": 2,
+    "told": "its disk has 0 bytes left",
     "what": "it ends in the middle",
 }
 
@@ -88,6 +90,7 @@ CAUSES = {
     "ControllerElected": "it has applied the first record of its epoch",
     "ControllerResigned": "another one leads",
     "DefaultsFixed": "the first controller of the cluster became active",
+    "FaultsInjected": "faults.json says so",
     "IsrChanged": "b2 is fenced",
     "LogDamaged": "orders-0/00000000000000000000.log, byte 8192: a checksum does not match",
     "LogQuarantined": "orders-0/00000000000000000000.log, byte 8192: a checksum does not match",

@@ -30,7 +30,7 @@ from ..transport.process import Ending, Shell
 from .assembly import assemble
 from .cuts import CutNode, Cuts
 from .event_file import EventFile
-from .formatting import LOG_FILE, ClusterRefused, Formatted
+from .formatting import LOG_FILE, ClusterRefused, Formatted, claim_directory
 from .launcher import Report
 from .link_process import LinkThread
 from .node_process import RESERVE, finish, node_shell, stamped
@@ -168,7 +168,7 @@ class Life:
             text = self._serve()
         except TransportError as error:
             self._fail(f"{error}: stop what listens there, or give the node another address")
-        except (StorageError, ForeignDirectory) as error:
+        except (StorageError, ForeignDirectory, ClusterRefused) as error:
             self._fail(str(error))
         finally:
             self._running.set()
@@ -179,6 +179,7 @@ class Life:
 
     def _serve(self) -> str:
         """Until the end; how it ended, empty if in good order."""
+        self._formatted = claim_directory(self._formatted, self.node)
         directory = self._formatted.config.data_of(self._formatted.config.node(self.node))
         with closing(_Disk(directory, reserve=RESERVE)) as disk:
             disk.lock()

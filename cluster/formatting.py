@@ -199,6 +199,23 @@ def check_directory(
         )
 
 
+def claim_directory(formatted: Formatted, node_id: int) -> Formatted:
+    """The last look before a node starts, however it is started: is its directory still the one that it had?
+
+    The empty directory of a broker is another one, which proves nothing: it gets an identity of its own. That of a
+    controller is refused, since it may vote a second time.
+    """
+    node = formatted.config.node(node_id)
+    directory = formatted.config.data_of(node)
+    voters = _voters(formatted)
+    found = identity_in(node, directory)
+    check_directory(node, directory, found, formatted.cluster_id, voters, formatted)
+    if found is None:
+        found = Identity(formatted.cluster_id, node_id, new_id(), voters)
+        make_identity(directory, found)
+    return msgspec.structs.replace(formatted, directories={**formatted.directories, node_id: found.directory_id})
+
+
 def _voters(stored: Formatted) -> tuple[int, ...]:
     return tuple(sorted(node.id for node in stored.config.controllers))
 

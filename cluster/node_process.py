@@ -17,8 +17,9 @@ from typing import Protocol
 from ..actors.broker import Stop
 from ..actors.chronicle import REMEMBERED, Noted
 from ..actors.events import BrokerUnfencedEvent
-from ..actors.kernel import Address, Event
+from ..actors.kernel import Address, Event, address
 from ..actors.node import Node
+from ..actors.node_events import FaultsInjected
 from ..storage.checkpoint import ForeignDirectory
 from ..storage.disk import StorageError
 from ..storage.real import RealDisk
@@ -26,7 +27,8 @@ from ..transport.errors import TransportError
 from ..transport.process import Ended, Ending, Shell
 from .assembly import BROKER, EVENTS, assemble, seat
 from .event_file import EventFile
-from .formatting import LINKS_LOG, LOG_FILE, Formatted
+from .formatting import LINKS_LOG, LOG_FILE, ClusterRefused, Formatted, claim_directory
+from .injection import FAULTS_FILE, Obeying, allowed
 from .launcher import Report
 from .links import LINKS, dialled
 
@@ -67,7 +69,7 @@ def run_node(formatted: Formatted, node_id: int, channel: Telling, *, foreground
     except TransportError as error:
         sentence = f"node {node_id} cannot start: {error}: stop what listens there, or give the node another address"
         return _failed(sentence, node_id, channel)
-    except (StorageError, ForeignDirectory) as error:
+    except (StorageError, ForeignDirectory, ClusterRefused) as error:
         return _failed(f"node {node_id} cannot start: {error}", node_id, channel)
     if ended.how not in (Ending.CLOSED, Ending.STOPPED):
         return _failed(f"node {node_id} died: {ended.reason}", node_id, channel)
@@ -84,7 +86,9 @@ def _failed(sentence: str, node_id: int, channel: Telling) -> int:
 def _live(
     formatted: Formatted, node_id: int, directory: Path, channel: Telling, endings: tuple[signal.Signals, ...]
 ) -> Ended:
-    disk = RealDisk(directory, reserve=RESERVE)
+    formatted = claim_directory(formatted, node_id)
+    obeying = Obeying(directory) if allowed(formatted) else None
+    disk = RealDisk(directory, reserve=RESERVE, system=None if obeying is None else obeying.system)
     disk.lock()
     with closing(EventFile(directory, node_id)) as events:
 
@@ -93,15 +97,29 @@ def _live(
                 channel.tell(Report("unfenced", event.broker))
             return events.write(actor, event)
 
+        def obey() -> None:
+            told = None if obeying is None else obeying.obey()
+            if told is not None:
+                event = FaultsInjected(node=node_id, told=told, cause=f"{FAULTS_FILE} says so")
+                shell.tell(EVENTS, Noted(events.write(address(shell.node.endpoint, "node"), event)))
+                _say(event.sentence())
+
+        def started(shell: Shell) -> None:
+            channel.tell(Report("listening", node_id))
+            obey()
+
+        signals: dict[int, Callable[[], None]] = dict.fromkeys(endings, lambda: finish(shell, node_id, formatted))
+        if obeying is not None:
+            signals[signal.SIGUSR2] = obey
         shell: Shell = node_shell(
             formatted,
             node_id,
             assemble(formatted, node_id, disk, earlier=events.newest(REMEMBERED)),
             on_event=on_event,
-            on_start=lambda shell: channel.tell(Report("listening", node_id)),
+            on_start=started,
             on_slow=lambda what, seconds: _say(f"slow: {what} took {seconds * 1000:.0f} ms"),
             log=_say,
-            signals=dict.fromkeys(endings, lambda: finish(shell, node_id, formatted)),
+            signals=signals,
         )
         return shell.run()
 

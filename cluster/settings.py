@@ -20,6 +20,7 @@ Durability = Literal["fsync", "os"]
 Actor = Literal["controller", "broker"]
 Restart = Literal["never", "always"]
 LinkKind = Literal["direct", "proxied"]
+Faults = Literal["refused", "allowed"]
 
 Flag = Annotated[bool, Meta(description="true or false")]
 Text = Annotated[str, Meta(min_length=1, description="a string that is not empty")]
@@ -48,6 +49,7 @@ class ClusterOptions(Struct, frozen=True, forbid_unknown_fields=True):
     data: Text = "barnabas-data"  # a directory, relative to the working directory; nodes live in DATA/node-ID
     restart: Restart = "never"  # what `barnabas up` does when a node has ended: see `supervision`
     links: LinkKind = "direct"  # "proxied": nodes speak through a proxy that can cut and slow them, see `links`
+    faults: Faults = "refused"  # "allowed": nodes may be told to have a full disk or a wrong clock, see `injection`
     insecure: Flag = False  # may nodes listen where other machines reach them, without encryption or passwords?
 
 

@@ -47,6 +47,10 @@ class System:
     def ftruncate(self, fd: int, size: int) -> None:
         os.ftruncate(fd, size)
 
+    def free(self, root: str) -> int:
+        found = os.statvfs(root)
+        return found.f_bavail * found.f_frsize
+
     def sync_file(self, fd: int) -> None:
         if sys.platform == "darwin":
             fcntl.fcntl(fd, fcntl.F_FULLFSYNC)  # fsync there stops at the drive's own cache

@@ -95,10 +95,9 @@ class RealDisk(FileReader):
         asked, free = self._free
         if self._clock() - asked >= FREE_IS_TRUE_FOR:
             try:
-                found = os.statvfs(self._root)
+                free = self._system.free(self._root) - self._reserve
             except OSError as error:
                 raise StorageError(sentence("ask for the free space of", self._root, error)) from error
-            free = found.f_bavail * found.f_frsize - self._reserve
             self._free = (self._clock(), free)
         return max(0, free)
 

@@ -209,8 +209,8 @@ REFUSALS = {
     ),
     "a_strange_key_is_answered_with_those_there_are": (
         "[cluster]\nzookeeper = 'here'\n" + ONE_NODE,
-        "c.toml, line 2: unknown key `zookeeper` in [cluster], expected one of: `data`, `insecure`, `links`, `name`, "
-        "`restart`.",
+        "c.toml, line 2: unknown key `zookeeper` in [cluster], expected one of: `data`, `faults`, `insecure`, "
+        "`links`, `name`, `restart`.",
     ),
     "a_misspelt_table_is_answered_with_the_right_one": (
         ONE_NODE + "[timings]\n",

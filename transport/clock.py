@@ -14,6 +14,15 @@ def monotonic_ns() -> int:
     return time.clock_gettime_ns(_MONOTONIC)
 
 
+def shift_wall(ms: int) -> None:
+    """From now on the wall clock of this process's nodes is so many milliseconds ahead (exercises: `injection`)."""
+    global _shift_ms  # noqa: PLW0603  one process, one clock
+    _shift_ms = ms
+
+
+_shift_ms = 0
+
+
 def now_and_wall() -> tuple[Millis, Millis]:
     """One reading of both clocks, as a node wants it."""
-    return Millis(time.clock_gettime_ns(_MONOTONIC) // 1_000_000), Millis(time.time_ns() // 1_000_000)
+    return Millis(time.clock_gettime_ns(_MONOTONIC) // 1_000_000), Millis(time.time_ns() // 1_000_000 + _shift_ms)
