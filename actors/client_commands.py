@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 
 from ..storage.records import RawRecord
 from .errors import ErrorCode
+from .group_messages import GroupRequest
 from .kernel import Message
 
 
@@ -189,4 +190,24 @@ class Look(Command, frozen=True):
 
     token: object
     names: list[str] | None = None
+    timeout_ms: int = 30_000
+
+
+class AskCoordinator(Command, frozen=True):
+    """A question to the coordinator of a group, or a change from outside of it; its id and leader epoch are filled in.
+
+    Everything that can be said so may be said twice.
+    """
+
+    token: object
+    request: GroupRequest
+    timeout_ms: int = 30_000
+
+
+class AskAllCoordinators(Command, frozen=True):
+    """The groups of all brokers: those in these states, of these kinds (empty: of all)."""
+
+    token: object
+    states: list[str]
+    kinds: list[str]
     timeout_ms: int = 30_000
