@@ -146,6 +146,43 @@ class Took(Command, frozen=True):
     size: int
 
 
+class Subscribe(Command, frozen=True):
+    """As a member of a group: read what it assigns of these topics, and of those that match the pattern ("": none)."""
+
+    topics: Sequence[str]
+    pattern: str = ""
+
+
+class Polled(Command, frozen=True):
+    """As a member of a group: the application has come for records. To be said once a second or so."""
+
+
+class Release(Command, frozen=True):
+    """As a member of a group: these are taken no more; commit `offsets` (of some of them) and give them up."""
+
+    places: Sequence[tuple[str, int]]
+    offsets: dict[tuple[str, int], int]
+
+
+class CommitPositions(Command, frozen=True):
+    """As a member of a group: keep (offset, metadata) per partition. `committed(token)` or `commit_failed(token, ...)`.
+
+    A token of None: nobody wants to know.
+    """
+
+    token: object
+    offsets: dict[tuple[str, int], tuple[int, str]]
+    timeout_ms: int
+
+
+class LookUpCommitted(Command, frozen=True):
+    """As a member of a group: what is committed. `offsets_committed(token, ...)` or `lookup_failed(token, ...)`."""
+
+    token: object
+    places: Sequence[tuple[str, int]]
+    timeout_ms: int
+
+
 class LookUp(Command, frozen=True):
     """Offsets by (topic, partition, EARLIEST | LATEST | time): `offsets(token, ...)` or `failed(token, ...)`."""
 

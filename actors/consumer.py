@@ -18,7 +18,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..storage.records import InvalidBatch, check_crc, iter_headers
-from .client_commands import Assign, AssignTopics, Close, Failure, LookUp, Pause, Resume, Seek, Start, Took, Why
+from .client_commands import (
+    Assign,
+    Assignment,
+    AssignTopics,
+    Close,
+    Failure,
+    LookUp,
+    Pause,
+    Resume,
+    Seek,
+    Start,
+    Took,
+    Why,
+)
 from .consumer_outlet import Chunk, ConsumerOutlet, ConsumerPicture, ConsumerSettings, Reset
 from .errors import ErrorCode
 from .kernel import Actor, Address, Context, Message, Millis, Timer, node_of
@@ -136,13 +149,7 @@ class ConsumerActor(Actor):
             case OffsetsFound():
                 self._on_answers(self._lookup.on_found(message, ctx), ctx)
             case Assign(assignments):
-                wanted = {(a.topic, a.partition): a for a in assignments}
-                self._topics.clear()
-                self._keep([*wanted])
-                for place, a in wanted.items():
-                    known = self._readers.get(place)
-                    if known is None or known.generation != a.generation:
-                        self._read(_Reader(a.topic, a.partition, a.start, a.generation), ctx)
+                self.assign(assignments, ctx)
             case AssignTopics(topics, start):
                 self._topics = dict.fromkeys(topics, start)
                 self._keep([place for place in self._readers if place[0] in self._topics])
@@ -197,6 +204,16 @@ class ConsumerActor(Actor):
         return ConsumerPicture(self._buffered, len(self._flights), positions)
 
     # --- What to read ---
+
+    def assign(self, assignments: Sequence[Assignment], ctx: Context) -> None:
+        """Read exactly these. One that is read already in this generation goes on where it is."""
+        wanted = {(a.topic, a.partition): a for a in assignments}
+        self._topics.clear()
+        self._keep([*wanted])
+        for place, a in wanted.items():
+            known = self._readers.get(place)
+            if known is None or known.generation != a.generation:
+                self._read(_Reader(a.topic, a.partition, a.start, a.generation), ctx)
 
     def _read(self, reader: _Reader, ctx: Context) -> None:
         self._readers[reader.topic, reader.index] = reader

@@ -57,9 +57,13 @@ class Arrivals:
     def place(self, topic: str, partition: int) -> Place:
         return self.places.setdefault(TopicPartition(topic, partition), Place())
 
+    def find(self, topic: str, partition: int, generation: int) -> Place:
+        """The place that something of this generation is about. With the lock."""
+        return self.place(topic, partition)
+
     def fetched(self, chunk: Chunk) -> None:
         with self.changed:
-            place = self.place(chunk.topic, chunk.partition)
+            place = self.find(chunk.topic, chunk.partition, chunk.generation)
             place.hw = max(place.hw, chunk.hw)
             if place.position < 0:
                 place.position = chunk.first
@@ -68,7 +72,7 @@ class Arrivals:
 
     def progressed(self, topic: str, partition: int, generation: int, position: int, hw: int) -> None:
         with self.changed:
-            place = self.place(topic, partition)
+            place = self.find(topic, partition, generation)
             place.hw = max(place.hw, hw)
             if generation == place.generation:
                 place.reached = position
@@ -83,7 +87,7 @@ class Arrivals:
 
     def failed(self, topic: str, partition: int, generation: int, failure: Failure) -> None:
         with self.changed:
-            if partition < 0 or generation == self.place(topic, partition).generation:
+            if partition < 0 or generation == self.find(topic, partition, generation).generation:
                 self.errors.append(error_of(failure))
                 self.tell()
 

@@ -16,6 +16,7 @@ from ..actors.messages import EARLIEST, LATEST
 from .arrivals import ConsumerRecord, TopicPartition
 from .asyncio_bridge import Bridge, OnLoop
 from .consumer_core import KNOWN_WITHIN, ConsumerCore, Where, milliseconds, start_at
+from .group_side import CLOSE_TIMEOUT
 
 
 class AsyncConsumer(ConsumerCore, OnLoop):
@@ -30,6 +31,8 @@ class AsyncConsumer(ConsumerCore, OnLoop):
         Leave the loop at any record, and the next loop or `poll` goes on with the one after it.
         """
         while not self._guard.closed:
+            if self._group is not None:
+                await self._tend()
             record = self._next()
             if record is not None:
                 yield record
@@ -47,6 +50,7 @@ class AsyncConsumer(ConsumerCore, OnLoop):
         bridge = self._bridge
         end = bridge.loop.time() + timeout
         while True:
+            await self._tend()
             taken = self._take(max_records)
             left = end - bridge.loop.time()
             if taken or max_records < 1 or left <= 0:
@@ -92,9 +96,27 @@ class AsyncConsumer(ConsumerCore, OnLoop):
         asked = {place: milliseconds(when) for place, when in times.items()}
         return await self._bridge.answer(self._offsets(asked, timeout))
 
-    async def close(self) -> None:
-        """End. A second call does nothing."""
-        await self._close_and_await()
+    async def commit(self, offsets: Mapping[tuple[str, int], int] | None = None, timeout: float = 10.0) -> None:
+        """Have the group remember how far it has read: these offsets, or the positions of all that this consumer reads.
+
+        An offset is that of the next record to read. On return every in-sync replica has it. Raises NotAMember if the
+        group has given a partition to somebody else: then nothing was committed, and its records may come twice.
+        UnknownOutcome: nobody answered in time. ValueError without a group.
+        """
+        await self._bridge.answer(self._commit(offsets, timeout))
+
+    async def committed(
+        self, partitions: Sequence[tuple[str, int]], timeout: float = 10.0
+    ) -> dict[TopicPartition, int | None]:
+        """How far the group has read: the offset of the next record to read, None where nothing is committed.
+
+        Raises UnknownTopic, OperationTimeout, and ValueError without a group.
+        """
+        return await self._bridge.answer(self._committed(partitions, timeout))
+
+    async def close(self, timeout: float = CLOSE_TIMEOUT) -> None:
+        """End; in a group, commit (with auto_commit) and leave first, within so many seconds. Not for a second time."""
+        await self._close_and_await(timeout if self._group is not None else 0.0)
 
     async def __aenter__(self) -> Self:
         return self
@@ -103,6 +125,20 @@ class AsyncConsumer(ConsumerCore, OnLoop):
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
         await self.close()
+
+    # --- The group ---
+
+    async def _tend(self) -> None:
+        """Handle what the group has done, before anything more is taken."""
+        self._come()
+        while (waiting := self._next_rebalance()) is not None:
+            rebalance, callback = waiting
+            try:
+                told = callback(rebalance.places) if callback is not None and rebalance.places else None
+                if told is not None:
+                    await told
+            finally:
+                self._rebalanced(rebalance)
 
     # --- Waiting ---
 

@@ -13,6 +13,7 @@ from ..actors.messages import EARLIEST, LATEST
 from .arrivals import ConsumerRecord as ConsumerRecord
 from .arrivals import TopicPartition as TopicPartition
 from .consumer_core import KNOWN_WITHIN, ConsumerCore, Where, milliseconds, start_at
+from .group_side import CLOSE_TIMEOUT
 
 
 class Consumer(ConsumerCore):
@@ -27,6 +28,8 @@ class Consumer(ConsumerCore):
         Leave the loop at any record, and the next loop or `poll` goes on with the one after it.
         """
         while not self._guard.closed:
+            if self._group is not None:
+                self._tend()
             record = self._next()
             if record is not None:
                 yield record
@@ -41,6 +44,7 @@ class Consumer(ConsumerCore):
         """
         end = time.monotonic() + timeout
         while True:
+            self._tend()
             taken = self._take(max_records)
             left = end - time.monotonic()
             if taken or max_records < 1 or left <= 0:
@@ -83,15 +87,46 @@ class Consumer(ConsumerCore):
         """The first record at or after each time; -1 where none is that late. Raises as `beginning_offsets`."""
         return self._offsets({place: milliseconds(when) for place, when in times.items()}, timeout).wait()
 
-    def close(self) -> None:
-        """End. A second call does nothing."""
-        self._close_and_wait()
+    def commit(self, offsets: Mapping[tuple[str, int], int] | None = None, timeout: float = 10.0) -> None:
+        """Have the group remember how far it has read: these offsets, or the positions of all that this consumer reads.
+
+        An offset is that of the next record to read. On return every in-sync replica has it. Raises NotAMember if the
+        group has given a partition to somebody else: then nothing was committed, and its records may come twice.
+        UnknownOutcome: nobody answered in time. ValueError without a group.
+        """
+        self._commit(offsets, timeout).wait()
+
+    def committed(
+        self, partitions: Sequence[tuple[str, int]], timeout: float = 10.0
+    ) -> dict[TopicPartition, int | None]:
+        """How far the group has read: the offset of the next record to read, None where nothing is committed.
+
+        Raises UnknownTopic, OperationTimeout, and ValueError without a group.
+        """
+        return self._committed(partitions, timeout).wait()
+
+    def close(self, timeout: float = CLOSE_TIMEOUT) -> None:
+        """End; in a group, commit (with auto_commit) and leave first, within so many seconds. Not for a second time."""
+        self._close_and_wait(timeout if self._group is not None else 0.0)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
+
+    # --- The group ---
+
+    def _tend(self) -> None:
+        """Handle what the group has done, before anything more is taken."""
+        self._come()
+        while (waiting := self._next_rebalance()) is not None:
+            rebalance, callback = waiting
+            try:
+                if callback is not None and rebalance.places:
+                    callback(rebalance.places)
+            finally:
+                self._rebalanced(rebalance)
 
     # --- Waiting ---
 

@@ -9,15 +9,33 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
-from ..actors.client_commands import Assign, Assignment, AssignTopics, LookUp, Pause, Resume, Seek, Start, Took
+from ..actors.client_commands import (
+    Assign,
+    Assignment,
+    AssignTopics,
+    LookUp,
+    Pause,
+    Resume,
+    Seek,
+    Start,
+    Subscribe,
+    Took,
+)
 from ..actors.consumer import ConsumerActor
 from ..actors.consumer_outlet import Chunk, ConsumerSettings, Reset
+from ..actors.group_consumer import GroupConsumerActor
+from ..actors.group_member import MemberSettings
+from ..actors.group_messages import AT_LEADER, RANGE, UNIFORM
+from ..actors.group_reading import GroupSettings
 from ..actors.messages import EARLIEST, LATEST
 from ..storage.records import BatchHeader, InvalidBatch, decode_batch, parse_header
 from .arrivals import Arrivals, ConsumerRecord, TopicPartition
-from .core import ClientCore, Question
+from .core import Question
 from .errors import CorruptRecord, OperationTimeout, UnknownTopic
+from .group_part import GroupArrivals, GroupPart, RebalanceCallback
+from .group_side import GroupSide
 from .runtime import Guard, Runtime, endpoints
 
 KNOWN_WITHIN = 10.0  # seconds: a consumer gets to know its topics
@@ -27,12 +45,14 @@ Where = str | int | datetime
 """A place in a partition: an offset, "earliest", "latest", or a time: the first record at or after it, or the end."""
 
 
-class ConsumerCore(ClientCore):
+class ConsumerCore(GroupSide):
     """Options, and everything but waiting.
 
     bootstrap           brokers to begin with: "host:port,host:port", or a sequence of these
     topics              read every partition of these, now and when partitions are added; or
-    assignments         read exactly these (topic, partition)
+    assignments         read exactly these (topic, partition); or
+    group               as a member of this group: read what it assigns of `topics`, and of topics whose whole name
+                        matches `pattern` (a regular expression)
     start               where to begin: "earliest", "latest", an offset, or a datetime with a time zone (the first
                         record at or after it, or the end)
     reset               where to go on when a position is not in the log any more: "earliest", "latest" or "error"
@@ -41,6 +61,18 @@ class ConsumerCore(ClientCore):
     min_bytes           how much a broker waits for
     request_timeout_ms  a broker that has not answered for so long is asked again
     topic_timeout_ms    how long a topic may stay unknown before that is an error
+
+    In a group `start` is where to begin when nothing is committed, and these count too:
+
+    auto_commit         commit what earlier polls gave: every `auto_commit_interval` seconds, before partitions are
+                        given up, and when the consumer is closed
+    on_assigned         called with the partitions that are read from now on; callbacks run where the application polls
+    on_revoked          called with those that are about to be given up, while their positions can still be committed
+    on_lost             called with those that somebody else may have already
+    instance            the name of a static member: who comes back under it within its session gets the same again
+    assignor            "uniform", "range", or "leader": the group's oldest member assigns
+    max_poll_interval   seconds without a poll after which the consumer leaves the group, until the next one
+    rebalance_timeout   seconds that it has to give up partitions, before the group goes on without it
     """
 
     def __init__(
@@ -56,10 +88,23 @@ class ConsumerCore(ClientCore):
         min_bytes: int = 1,
         request_timeout_ms: int = 3_000,
         topic_timeout_ms: int = 10_000,
+        group: str | None = None,
+        pattern: str = "",
+        auto_commit: bool = True,
+        auto_commit_interval: float = 5.0,
+        on_assigned: RebalanceCallback | None = None,
+        on_revoked: RebalanceCallback | None = None,
+        on_lost: RebalanceCallback | None = None,
+        instance: str = "",
+        assignor: str = UNIFORM,
+        max_poll_interval: float = 300.0,
+        rebalance_timeout: float = 60.0,
         runtime: Runtime | None = None,
     ) -> None:
-        if (topics is None) == (assignments is None):
+        if group is None and (topics is None) == (assignments is None):
             raise ValueError("give topics or assignments, not both and not neither")
+        if group is not None and (assignments is not None or (topics is None and not pattern)):
+            raise ValueError("in a group give topics, a pattern or both, and no assignments: the group assigns")
         settings = ConsumerSettings(
             reset=Reset(reset),
             prefetch_bytes=prefetch_bytes,
@@ -70,15 +115,35 @@ class ConsumerCore(ClientCore):
         )
         places = endpoints(bootstrap)
         begin = start_at(start)
-        self._arrivals = arrivals = Arrivals()
+        self._group: GroupPart | None = None
+        if group is not None:
+            self._group = GroupPart(
+                auto_commit=auto_commit,
+                auto_commit_interval=auto_commit_interval,
+                on_assigned=on_assigned,
+                on_revoked=on_revoked,
+                on_lost=on_lost,
+            )
+        in_group = GroupArrivals()
+        arrivals = Arrivals() if group is None else in_group
+        self._arrivals = arrivals
         self._changed = arrivals.changed
         self._ready: deque[ConsumerRecord] = deque()  # of the chunk at hand, of one partition
         self._after = -1  # the position once all of it is taken
         self._paused: set[TopicPartition] = set()
         self._generation = 0
+        names = [topics] if isinstance(topics, str) else list(topics or ())
+        if group is not None:
+            member = MemberSettings(
+                group, instance, assignor=assignor_of(assignor), rebalance_timeout_ms=int(rebalance_timeout * 1000)
+            )
+            joining = GroupSettings(member, begin, int(max_poll_interval * 1000))
+            make = partial(GroupConsumerActor, places, in_group, settings, joining)
+            self._open(Guard("consumer"), runtime, arrivals.end, make)
+            self._runtime.tell(Subscribe(names, pattern))
+            return
         self._open(Guard("consumer"), runtime, arrivals.end, lambda: ConsumerActor(places, arrivals, settings))
         if topics is not None:
-            names = [topics] if isinstance(topics, str) else list(topics)
             self._runtime.tell(AssignTopics(names, begin))
         else:
             wanted = [Assignment(topic, partition, begin) for topic, partition in assignments or ()]
@@ -157,13 +222,21 @@ class ConsumerCore(ClientCore):
 
     def _something(self) -> bool:
         """Whether there may be something to take."""
-        return bool(self._guard.closed or self._arrivals.errors or self._ready or self._first_chunk() is not None)
+        return bool(
+            self._guard.closed
+            or self._rebalancing()
+            or self._arrivals.errors
+            or self._ready
+            or self._first_chunk() is not None
+        )
 
     def _load(self, *, raising: bool = True) -> bool:
         """Make the next chunk the one at hand: whether there was one. Raises what went wrong with a partition."""
         self._guard.check_process()
         arrivals = self._arrivals
         with self._changed:
+            if self._rebalancing():
+                return False
             if arrivals.errors:
                 if raising:
                     raise arrivals.errors.popleft()
@@ -271,6 +344,8 @@ class ConsumerCore(ClientCore):
         return self._ask(lambda reply: LookUp(reply, asked, int(timeout * 1000)), timeout, _found)
 
     def _last_words(self) -> None:
+        if self._group is not None and self._group.auto_commit:
+            self._commit_silently()
         with self._changed:
             self._arrivals.tell()
 
@@ -278,6 +353,12 @@ class ConsumerCore(ClientCore):
 def _found(answer: object) -> dict[TopicPartition, int]:
     assert isinstance(answer, dict), "who looks up gets offsets"
     return {TopicPartition(*place): offset for place, (offset, _) in answer.items()}
+
+
+def assignor_of(name: str) -> str:
+    if name not in {UNIFORM, RANGE, AT_LEADER}:
+        raise ValueError(f"an assignor is {UNIFORM!r}, {RANGE!r} or {AT_LEADER!r}, not {name!r}")
+    return name
 
 
 def milliseconds(time: int | datetime) -> int:

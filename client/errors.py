@@ -65,6 +65,18 @@ class CorruptRecord(BarnabasError):
     """What was read is not what a producer wrote."""
 
 
+class NotAMember(BarnabasError):
+    """The group does not count on this consumer any more, or not for these partitions: somebody else may read them."""
+
+
+class UnknownGroup(BarnabasError):
+    """There is no such group."""
+
+
+class GroupNotEmpty(BarnabasError):
+    """The group has members: what was asked for needs them to leave first."""
+
+
 class Refused(BarnabasError):
     """The cluster said no; `code` says why."""
 
@@ -103,6 +115,15 @@ _BY_CODE: dict[ErrorCode, type[BarnabasError]] = {
     ErrorCode.INVALID_PARTITIONS: InvalidTopic,
     ErrorCode.INVALID_REPLICATION_FACTOR: InvalidTopic,
     ErrorCode.INVALID_CONFIG: InvalidTopic,
+    ErrorCode.STALE_MEMBER_EPOCH: NotAMember,
+    ErrorCode.FENCED_MEMBER_EPOCH: NotAMember,
+    ErrorCode.ILLEGAL_GENERATION: NotAMember,
+    ErrorCode.UNKNOWN_MEMBER_ID: NotAMember,
+    ErrorCode.FENCED_INSTANCE_ID: NotAMember,
+    ErrorCode.UNRELEASED_INSTANCE_ID: NotAMember,
+    ErrorCode.GROUP_ID_NOT_FOUND: UnknownGroup,
+    ErrorCode.NON_EMPTY_GROUP: GroupNotEmpty,
+    ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC: GroupNotEmpty,
 }
 
 
