@@ -24,10 +24,10 @@ unless its header fits the chain, the epoch the checkpoint, and the CRC the byte
 from __future__ import annotations
 
 import base64
+from bisect import bisect_left
 from collections import deque
 
 import msgspec
-from msgspec.structs import replace
 
 from .disk import Buffer, Disk, DiskFull, Generation
 from .epochs import EpochCache
@@ -49,11 +49,12 @@ from .segment import (
     Segment,
     batch_fault,
     index_path,
+    log_path,
     snapshot_path,
     timeindex_path,
 )
 from .settings import LogSettings
-from .trimming import Trimming
+from .swapping import Swapping
 
 __all__ = ["Appended", "CorruptLog", "Log", "LogSettings", "OffsetOutOfRange", "encode_metadata", "format_topic_id"]
 
@@ -79,7 +80,7 @@ def encode_metadata(topic_id: bytes) -> bytes:
     return f"version: 0\ntopic_id: {format_topic_id(topic_id)}".encode()
 
 
-class Log(Trimming):
+class Log(Swapping):
     """See the essay above. Made by `Log.open`; owned by one actor."""
 
     def __init__(
@@ -93,6 +94,7 @@ class Log(Trimming):
         self._safe_end = recovered.end  # everything below survives the loss of power
         self._unsynced: deque[tuple[Generation, int]] = deque()  # (generation, what `_safe_end` becomes with it)
         self._reset: Generation | None = None  # a reset that is not durable yet
+        self._purged_then = -1  # what `purged` becomes with it
 
     @classmethod
     def open(
@@ -114,6 +116,8 @@ class Log(Trimming):
         log = cls(disk, directory, topic_id, settings, recovered)
         if found is None:
             disk.replace(path, metadata)
+        if settings.compacted:
+            log.compact(0)
         log._repair(recovered)
         return log
 
@@ -133,6 +137,8 @@ class Log(Trimming):
             if number < len(self.segments) - 1:
                 self._save_index(segment, lazy=False)
                 segment.unload()
+            if segment.path != log_path(self.directory, segment.base):
+                self._unnamed.append((segment, self.disk.written))
         if recovered.clean or not (self.segments or self.start):
             return
         for offset, snapshot in recovered.missing:
@@ -147,11 +153,18 @@ class Log(Trimming):
     def configure(self, settings: LogSettings) -> None:
         """The topic was altered: from now on it is kept like this."""
         was_lazy = self._lazy
-        self.settings = replace(settings, compacted=settings.compacted or self.settings.compacted)
+        self.settings = settings
+        if settings.compacted:
+            self.compact(0)
         if was_lazy and not self._lazy:
             self._unsynced.append((self.disk.flush_lazy(self.directory), self.end))
 
     # What is known
+
+    @property
+    def adopting(self) -> bool:
+        """Whether a reset must be durable before this log may say what it is."""
+        return self._reset is not None and self._purged_then > self.purged
 
     @property
     def name(self) -> str:
@@ -164,7 +177,7 @@ class Log(Trimming):
     @property
     def settled(self) -> bool:
         """Whether no flush has anything to tell this log: `synced` need not be called."""
-        waits = self._unsynced or self._reset is not None or self._retiring
+        waits = self._unsynced or self._reset is not None or self._retiring or self.swapping
         return not waits and self._durable_start >= self.start
 
     @property
@@ -206,7 +219,7 @@ class Log(Trimming):
         for position, header in iter_headers(content):
             if not headers and not self.segments and header.base_offset < self.start == expected < header.next_offset:
                 expected = header.base_offset
-            fault = batch_fault(header, expected, epoch, self.settings.compacted)
+            fault = batch_fault(header, expected, epoch, self.compacted)
             if fault:
                 raise InvalidBatch("malformed", f"{self.directory} cannot take what follows {expected - 1}: {fault}")
             if header.size > self.settings.max_batch_bytes:
@@ -233,7 +246,8 @@ class Log(Trimming):
         if epochs.latest != headers[0].leader_epoch:
             epochs.truncate_from_end(self.end)
         for header in headers:
-            epochs.assign(header.leader_epoch, max(header.base_offset, self.start))
+            # Behind a hole at the beginning too early is safe: followers cut more than they must, and never less.
+            epochs.assign(header.leader_epoch, header.base_offset if epochs.entries else self.start)
         return epochs
 
     def _write(self, data: bytes | bytearray, headers: list[BatchHeader], now_ms: int) -> Appended:
@@ -355,10 +369,14 @@ class Log(Trimming):
     # Cutting
 
     def truncation_end(self, offset: int) -> int:
-        """Where the log would end after `truncate_to(offset)`: at it, or at the base of the batch that contains it."""
+        """Where the log would end after `truncate_to(offset)`: where the last batch ends that lies wholly below."""
         if offset >= self.end:
             return self.end
-        return min(offset, next(self.batches_from(offset)).base_offset)
+        if not self.compacted:
+            return min(offset, next(self.batches_from(offset)).base_offset)
+        segment = self.segments[max(0, bisect_left(self._bases, offset) - 1)]
+        ends = [header.next_offset for _, header in self._walk(segment, segment.base)]
+        return max((end for end in ends if end <= offset), default=min(offset, segment.base))
 
     def truncate_to(self, offset: int) -> Generation:
         """Remove every batch that reaches `offset` or beyond; the log then ends at `truncation_end(offset)`.
@@ -375,6 +393,8 @@ class Log(Trimming):
         return self.disk.flush_lazy(self.directory)
 
     def _truncate(self, offset: int) -> None:
+        if self._swap is not None and self._swap.segment.end > offset:
+            self._abandon_swap()
         while len(self.segments) > 1 and self.segments[-1].base >= offset:
             self._delete_segment(len(self.segments) - 1)
         segment = self.segments[-1]
@@ -384,8 +404,7 @@ class Log(Trimming):
         if segment.created is not None and segment.size < size:
             self.disk.truncate(segment.path, segment.size)
         self._cut_index(segment)
-        if segment.end < self.end and not self.settings.compacted:
-            self.end = segment.end
+        self.end = min(segment.end, self.end)
         self._cursors.clear()
         self._tail.cut(self.end)
         self._safe_end = min(self._safe_end, self.end)
@@ -397,7 +416,7 @@ class Log(Trimming):
 
     def _resume(self, segment: Segment, offset: int, size: int) -> None:
         try:
-            segment.resume(self.disk, offset, size, self.settings.compacted)
+            segment.resume(self.disk, offset, size, self.compacted)
         except BadBatch as bad:
             raise self._corrupt(bad.offset, bad.sentence) from None
 
@@ -414,8 +433,14 @@ class Log(Trimming):
         for header in self.batches_from(start):
             self.producers.apply(header)
 
-    def reset_to(self, offset: int) -> Generation:
-        """Drop everything; the next record gets `offset`. The caller has made the recovery point 0 durably first."""
+    def reset_to(self, offset: int, purged: int = -1) -> Generation:
+        """Drop everything; the next record gets `offset`. The caller has made the recovery point 0 durably first.
+
+        `purged`: what the leader has purged. Once nothing of the old log can come back this one has no value whose
+        tombstone lies below, whatever it copies from now on.
+        """
+        self._abandon_swap()
+        self._purged_then = max(purged, self.purged)
         while self.segments:
             self._delete_segment(len(self.segments) - 1)
         for taken in list(self._snapshots):
@@ -445,8 +470,11 @@ class Log(Trimming):
         before = self.durable_end
         if self._reset is not None and generation >= self._reset:
             self._reset = None
+            if self._purged_then > self.purged:
+                self.compact(self._purged_then)
         while self._unsynced and self._unsynced[0][0] <= generation:
             self._safe_end = max(self._safe_end, self._unsynced.popleft()[1])
+        self._swap_synced(generation)
         began = self._start_synced(generation)
         if self._retire_to:
             self._retire()

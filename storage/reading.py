@@ -54,6 +54,11 @@ class Reading:
         self._loaded: deque[Segment] = deque()
         self.read_to = self.start  # the offset after the last batch that a read has given
 
+    @property
+    def compacted(self) -> bool:
+        """Whether offsets may be missing between batches."""
+        raise NotImplementedError
+
     def read(self, offset: int, max_bytes: int, *, limit: int, min_one: bool = True) -> bytes | memoryview:
         """Whole batches from the one that contains `offset`, up to `max_bytes`, none that reaches `limit` or beyond.
 
@@ -72,7 +77,7 @@ class Reading:
         while self.segments[number].end <= offset or not self.segments[number].size:
             number += 1
         found = self._read_segment(self.segments[number], offset, max_bytes, limit, min_one)
-        if not found and self.settings.compacted and self.segments[number].end < limit:
+        if not found and self.compacted and self.segments[number].end < limit:
             return self.read(self.segments[number].end, max_bytes, limit=limit, min_one=min_one)
         return found
 
@@ -128,7 +133,7 @@ class Reading:
             raise self._corrupt(expected, f"segment {segment.base} is shorter than the {segment.size} bytes it had")
         header = BatchHeader._make(HEADER.unpack_from(window, at))
         epoch = self.epochs.epoch_at(max(header.base_offset, self.start))
-        fault = batch_fault(header, expected, -1, self.settings.compacted)
+        fault = batch_fault(header, expected, -1, self.compacted)
         if fault is None and header.leader_epoch != epoch and header.last_offset >= self.start:
             fault = f"leader epoch {header.leader_epoch}, expected {epoch}"
         if fault is None and header.next_offset > segment.end:
@@ -151,7 +156,7 @@ class Reading:
             header = BatchHeader._make(HEADER.unpack(data)) if len(data) == HEADER_SIZE else None
             if header is not None and header.last_offset == last and segment.base <= header.base_offset <= last:
                 return position, header.base_offset
-        if self.settings.compacted and segment.size >= HEADER_SIZE:
+        if self.compacted and segment.size >= HEADER_SIZE:
             return 0, max(segment.base, parse_header(self.disk.read(segment.path, 0, HEADER_SIZE)).base_offset)
         return 0, segment.base
 
@@ -169,7 +174,7 @@ class Reading:
 
     def _walk(self, segment: Segment, offset: int) -> Iterator[tuple[int, BatchHeader]]:
         position, expected = self._find(segment, offset)
-        compacted = self.settings.compacted
+        compacted = self.compacted
         try:
             yield from walk(
                 self.disk, segment.path, position=position, expected=expected, stop=segment.size, compacted=compacted

@@ -5,7 +5,7 @@
            12  leader epoch  int32    |
            16  magic         int8    /  (2)
            17  CRC-32C       uint32     over everything from byte 21 on
-           21  attributes    int16      compression 0-2, log append time 3, transactional 4, control 5
+           21  attributes    int16      compression 0-2, log append time 3, transactional 4, control 5, delete horizon 6
            23  last offset delta int32, base timestamp int64, max timestamp int64,
                producer id int64, producer epoch int16, base sequence int32, count int32
            61  the records, compressed as a whole
@@ -38,7 +38,8 @@ COMPRESSIONS = {"none": NO_COMPRESSION, "gzip": GZIP, "snappy": SNAPPY, "lz4": L
 _PREFIX = struct.Struct(">qiibI")
 _COVERED = struct.Struct(">hiqqqhii")
 _SMALLEST_RECORD = 7
-_LOG_APPEND_TIME, _TRANSACTIONAL, _CONTROL = 0x08, 0x10, 0x20
+_COMPRESSION, _LOG_APPEND_TIME, _TRANSACTIONAL, _CONTROL = 0x07, 0x08, 0x10, 0x20
+DELETE_HORIZON = 0x40  # KIP-534: the base timestamp says when the tombstones of this batch may go
 
 InvalidCode = Literal[
     "too_short", "bad_length", "bad_magic", "bad_count", "bad_crc", "control", "too_large", "malformed"
@@ -115,7 +116,17 @@ class BatchHeader(NamedTuple):
 
     @property
     def compression(self) -> int:
-        return self.attributes & 0x07
+        return self.attributes & _COMPRESSION
+
+    @property
+    def append_time(self) -> bool:
+        """Whether all records have the newest timestamp, that of their append."""
+        return bool(self.attributes & _LOG_APPEND_TIME)
+
+    @property
+    def delete_horizon(self) -> int | None:
+        """When the tombstones of this batch may go, in milliseconds since 1970; None if no cleaner has met it yet."""
+        return self.base_timestamp if self.attributes & DELETE_HORIZON else None
 
 
 def parse_header(data: Buffer, position: int = 0) -> BatchHeader:
@@ -205,7 +216,8 @@ def _zigzag(value: int) -> bytes:
 _VARINTS = [_zigzag(i) for i in range(16384)]
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """The zigzag varint of a number."""
     return _VARINTS[value] if 0 <= value < 16384 else _zigzag(value)
 
 
@@ -222,9 +234,9 @@ class _Shapes(dict[tuple[int, int], tuple[bytes, bytes, bytes]]):
     def __missing__(self, shape: tuple[int, int]) -> tuple[bytes, bytes, bytes]:
         if len(self) >= MAX_SHAPES:
             self.clear()
-        key, value = map(_varint, shape)
+        key, value = map(varint, shape)
         size = 3 + self._width + len(key) + max(0, shape[0]) + len(value) + max(0, shape[1])
-        known = self[shape] = (b"\0" + _varint(size) + b"\0\0", key, value)
+        known = self[shape] = (b"\0" + varint(size) + b"\0\0", key, value)
         return known
 
 
@@ -255,16 +267,16 @@ def _encode_any(records: Sequence[RawRecord], base_timestamp: int, default: int)
     out: list[bytes] = []
     for delta, (key, value, headers, timestamp, _) in enumerate(records):
         own = timestamp if timestamp >= 0 else default
-        parts = [b"\0", _varint(own - base_timestamp), _varint(delta)]
+        parts = [b"\0", varint(own - base_timestamp), varint(delta)]
         for field in (key, value):
-            parts += (b"\x01",) if field is None else (_varint(len(field)), field)
-        parts.append(_varint(len(headers)))
+            parts += (b"\x01",) if field is None else (varint(len(field)), field)
+        parts.append(varint(len(headers)))
         for name, content in headers:
             encoded = name.encode()
-            parts += (_varint(len(encoded)), encoded)
-            parts += (b"\x01",) if content is None else (_varint(len(content)), content)
+            parts += (varint(len(encoded)), encoded)
+            parts += (b"\x01",) if content is None else (varint(len(content)), content)
         record = b"".join(parts)
-        out += (_varint(len(record)), record)
+        out += (varint(len(record)), record)
     return b"".join(out)
 
 
@@ -301,13 +313,22 @@ def encode_batch(
     attributes = compression | (_TRANSACTIONAL if transactional else 0) | (_CONTROL if control else 0)
     body, base_timestamp, max_timestamp = _encode_records(records, timestamp)
     if compression:
-        body = _compress(body, compression)
+        body = compress(body, compression)
     count = len(records)
     covered = _COVERED.pack(
         attributes, count - 1, base_timestamp, max_timestamp, producer_id, producer_epoch, base_sequence, count
     )
     crc = crc32c(body, crc32c(covered))
     return b"".join((_PREFIX.pack(base_offset, len(covered) + len(body) + 9, leader_epoch, 2, crc), covered, body))
+
+
+def rebuild(header: BatchHeader, records: bytes, count: int) -> bytes:
+    """A batch in the same place with other records, as they are to be stored; without any it is a header."""
+    attributes = header.attributes if count else header.attributes & ~(_COMPRESSION | DELETE_HORIZON)
+    covered = _COVERED.pack(attributes, header.last_offset_delta, *header[7:12], count)
+    crc = crc32c(records, crc32c(covered))
+    prefix = _PREFIX.pack(header.base_offset, len(covered) + len(records) + 9, header.leader_epoch, 2, crc)
+    return b"".join((prefix, covered, records))
 
 
 # Decoding
@@ -325,7 +346,7 @@ def decode_batch(data: Buffer) -> list[Record]:
         raise InvalidBatch("bad_crc", f"the CRC of the batch is not {header.crc:#010x}")
     body = bytes(memoryview(data)[HEADER_SIZE:])
     if header.compression:
-        body = _decompress(body, header.compression)
+        body = decompress(body, header.compression)
     if header.count * _SMALLEST_RECORD > len(body):
         raise InvalidBatch("bad_count", f"{header.count} records cannot be in {len(body)} bytes")
     try:
@@ -334,7 +355,8 @@ def decode_batch(data: Buffer) -> list[Record]:
         raise InvalidBatch("malformed", "a record goes beyond the end of its batch") from None
 
 
-def _long_varint(body: bytes, position: int) -> tuple[int, int]:
+def long_varint(body: bytes, position: int) -> tuple[int, int]:
+    """The zigzag varint at a position, and where it ends. Raises IndexError at the end, InvalidBatch if too long."""
     shift = value = 0
     while True:
         byte = body[position]
@@ -348,7 +370,7 @@ def _long_varint(body: bytes, position: int) -> tuple[int, int]:
 
 
 def _bytes_at(body: bytes, position: int) -> tuple[bytes | None, int]:
-    length, position = _long_varint(body, position)
+    length, position = long_varint(body, position)
     if length == -1:
         return None, position
     if length < 0 or position + length > len(body):
@@ -385,7 +407,7 @@ def _decode_records(body: bytes, header: BatchHeader) -> list[Record]:
         if byte < 128:
             length, position = (byte >> 1) ^ -(byte & 1), position + 1
         else:
-            length, position = _long_varint(body, position)
+            length, position = long_varint(body, position)
         end = position + length
         if length < _SMALLEST_RECORD - 1 or end > size:
             raise InvalidBatch("malformed", f"a record of {length} bytes does not fit in its batch")
@@ -393,12 +415,12 @@ def _decode_records(body: bytes, header: BatchHeader) -> list[Record]:
         if byte < 128:
             timestamp, position = (byte >> 1) ^ -(byte & 1), position + 2
         else:
-            timestamp, position = _long_varint(body, position + 1)
+            timestamp, position = long_varint(body, position + 1)
         byte = body[position]
         if byte < 128:
             delta, position = (byte >> 1) ^ -(byte & 1), position + 1
         else:
-            delta, position = _long_varint(body, position)
+            delta, position = long_varint(body, position)
         if not previous < delta <= last_delta:
             raise InvalidBatch("malformed", f"offset delta {delta} after {previous} of {last_delta}")
         previous = delta
@@ -425,7 +447,7 @@ def _decode_records(body: bytes, header: BatchHeader) -> list[Record]:
         if body[position] == 0:
             position += 1
         else:
-            count, position = _long_varint(body, position)
+            count, position = long_varint(body, position)
             headers, position = _decode_headers(body, position, count)
         if position != end:
             raise InvalidBatch("malformed", f"a record of {length} bytes ends {position - end} bytes off")
@@ -446,7 +468,8 @@ _CODECS: dict[int, tuple[Callable[[bytes], object], Callable[[bytes, bytearray],
 }
 
 
-def _compress(body: bytes, compression: int) -> bytes:
+def compress(body: bytes, compression: int) -> bytes:
+    """The records of a batch, compressed. ValueError for a codec that is not known."""
     if compression == SNAPPY:
         parts = [_XERIAL, struct.pack(">ii", 1, 1)]
         for start in range(0, len(body), 32 << 10):
@@ -458,7 +481,8 @@ def _compress(body: bytes, compression: int) -> bytes:
     return bytes(memoryview(_CODECS[compression][0](body)))  # type: ignore[arg-type]
 
 
-def _decompress(body: bytes, compression: int) -> bytes:
+def decompress(body: bytes, compression: int) -> bytes:
+    """The reverse, up to MAX_BATCH bytes. Raises InvalidBatch."""
     try:
         if compression == SNAPPY:
             return _decompress_snappy(body)

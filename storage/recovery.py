@@ -32,12 +32,13 @@ from .disk import Reader
 from .epochs import EpochCache, EpochEntry
 from .producers import ProducerStates
 from .records import HEADER, HEADER_SIZE, BatchHeader
-from .segment import SEGMENT_NAME, BadBatch, Segment, batch_fault, log_path, timeindex_path, walk
+from .segment import BadBatch, Segment, batch_fault, segments_in, timeindex_path, walk
 from .settings import LogSettings
 
 EPOCH_CHECKPOINT = "leader-epoch-checkpoint"
 METADATA = "partition.metadata"
 LOG_START = "log-start"
+COMPACTION = "compaction"
 _SUFFIXES = (".log", ".index", ".timeindex", ".snapshot")
 
 
@@ -48,10 +49,18 @@ def encode_start(offset: int) -> bytes:
 
 def read_start(reader: Reader, directory: str) -> int | None:
     """Where the log was made to start, 0 if never; None if the file is damaged."""
-    path = f"{directory}/{LOG_START}"
+    return _read_offset(reader, f"{directory}/{LOG_START}", 0)
+
+
+def read_purged(reader: Reader, directory: str) -> int | None:
+    """Up to where tombstones may be gone, -1 if the log was never compacted; None if the file is damaged."""
+    return _read_offset(reader, f"{directory}/{COMPACTION}", -1)
+
+
+def _read_offset(reader: Reader, path: str, otherwise: int) -> int | None:
     size = reader.size(path)
     if size is None:
-        return 0
+        return otherwise
     data = reader.read(path, 0, size)
     digits = data.partition(b" ")[0]
     return int(digits) if digits.isdigit() and len(digits) < 20 and encode_start(int(digits)) == data else None
@@ -73,6 +82,7 @@ class Recovered(msgspec.Struct, frozen=True):
     durable: int = 0  # below this nothing needs to be made durable again
     clean: bool = False  # after a clean stop: the files say all of this, and durably
     missing: tuple[tuple[int, bytes], ...] = ()  # producer snapshots to be written: segments without a usable one
+    purged: int = -1  # tombstones below may be gone; -1: the log was never compacted, and has no holes
 
 
 class RecoverLog(msgspec.Struct, frozen=True):
@@ -105,7 +115,8 @@ class _Recovery:
     def __init__(self, job: RecoverLog, reader: Reader, *, clean: bool) -> None:
         self.job, self.reader, self.clean = job, reader, clean
         self.directory = job.directory
-        self.compacted = job.settings.compacted
+        self.purged = -1
+        self.paths: dict[int, str] = {}  # of segments, by base
         self.known = job.recovery_point or 0  # the recovery point, 0 if unknown
         self.segments: list[Segment] = []
         self.doomed: list[str] = []
@@ -120,8 +131,12 @@ class _Recovery:
 
     def run(self) -> Recovered:
         names = self.reader.list(self.directory)
-        bases = sorted(int(match[1]) for name in names if (match := SEGMENT_NAME.fullmatch(name)))
+        self.paths, left = segments_in(self.directory, names)
+        self.doomed += left
+        bases = list(self.paths)
         corrupt: str | None = None
+        purged = read_purged(self.reader, self.directory)
+        self.purged = 0 if purged is None else purged
         stored = read_start(self.reader, self.directory)
         self.log_start = max(self.job.log_start, (bases[0] if bases else 0) if stored is None else stored)
         if bases and bases[0] > max(self.log_start, self.known):
@@ -132,6 +147,8 @@ class _Recovery:
         try:
             if bases and bases[0] > self.log_start:
                 raise _Corrupt(f"the first segment begins at {bases[0]}, but the log starts at {self.log_start}")
+            if purged is None:
+                raise _Corrupt(f"{COMPACTION} is damaged, so nobody knows what is missing on purpose")
             self._segments(bases, walk_from)
             if self.end < self.known:
                 raise _Corrupt(f"the log ends at {self.end}, but was durable up to {self.known}")
@@ -160,7 +177,13 @@ class _Recovery:
             durable=min(self.known, self.end),
             clean=self.clean,
             missing=tuple((base, snapshot) for base, snapshot in self.missing.items() if base in kept),
+            purged=self.purged,
         )
+
+    @property
+    def compacted(self) -> bool:
+        """Whether offsets may be missing."""
+        return self.purged >= 0
 
     # Before the walk: what may be believed
 
@@ -204,14 +227,16 @@ class _Recovery:
 
     def _segments(self, bases: list[int], walk_from: int) -> None:
         for number, base in enumerate(bases):
-            if base != self.end and not (self.compacted and base > self.end):
+            if base != self.end:
                 if self.end < self.known:
                     raise _Corrupt(f"a segment ends at {self.end}, the next one begins at {base}")
                 self._drop(bases[number:])
                 return
             self.end = base
             segment = Segment(self.directory, base, self.job.settings.index_interval)
-            segment.unload()
+            if segment.path == self.paths[base]:
+                segment.unload()
+            segment.path = self.paths[base]  # if it is a swap file its indexes may be those of what it replaces
             next_base = bases[number + 1] if number + 1 < len(bases) else None
             size = self.reader.size(segment.path) or 0
             self.segments.append(segment)
@@ -234,7 +259,7 @@ class _Recovery:
             raise _Corrupt(f"segment {segment.base} has {size} bytes, but was durable up to {next_base}")
         header = BatchHeader._make(HEADER.unpack(data))
         fault = batch_fault(header, segment.base, -1, self.compacted)
-        expected = self.epochs.epoch_at(max(segment.base, self.log_start))
+        expected = self.epochs.epoch_at(max(header.base_offset, self.log_start))
         if fault is None and header.next_offset > self.log_start and header.leader_epoch != expected:
             fault = f"leader epoch {header.leader_epoch} where the epoch checkpoint has {expected}"
         if fault:
@@ -247,7 +272,7 @@ class _Recovery:
             segment.resume(self.reader, next_base, size, self.compacted)
         except BadBatch as bad:
             raise _Corrupt(f"segment {segment.base}, byte {bad.position}: {bad.sentence}") from None
-        if segment.size != size or (segment.end != next_base and not self.compacted):
+        if segment.size != size or segment.end != next_base:
             raise _Corrupt(f"segment {segment.base} ends at {segment.end}, the next one begins at {next_base}")
         self.end = next_base
 
@@ -265,7 +290,7 @@ class _Recovery:
                 segment.resume(self.reader, segment.base, size, self.compacted)
             self.end = expected
             for _, header in walk(
-                self.reader, log_path(self.directory, segment.base), position=position, expected=expected, stop=size,
+                self.reader, segment.path, position=position, expected=expected, stop=size,
                 epoch=self.epochs.epoch_at(expected - 1), crc_from=crc_from, compacted=self.compacted,
             ):  # fmt: skip
                 self._take(segment, header)
@@ -284,21 +309,25 @@ class _Recovery:
                 f"offset {header.base_offset}: leader epoch {header.leader_epoch}, the epoch checkpoint has {expected}"
             )
         if header.leader_epoch > self.epochs.latest:
-            self.epochs.assign(header.leader_epoch, header.base_offset)
+            self.epochs.assign(header.leader_epoch, self._began(header.base_offset))
         segment.note(header)
         if header.base_offset >= self.replayed:
             self.producers.apply(header)
         self.end = header.next_offset
 
+    def _began(self, offset: int) -> int:
+        """Where the epoch of a batch at `offset` began: what follows a hole at the beginning began with the log."""
+        return offset if self.epochs.entries else min(offset, self.log_start)
+
     # What goes
 
     def _drop(self, bases: list[int]) -> None:
         for base in bases:
-            self.truncated += self.reader.size(log_path(self.directory, base)) or 0
+            self.truncated += self.reader.size(self.paths[base]) or 0
             self._doom(base)
 
     def _doom(self, base: int) -> None:
-        self.doomed.append(log_path(self.directory, base))
+        self.doomed.append(self.paths[base])
 
     def _strays(self, names: Iterable[str], kept: set[int]) -> list[str]:
         """Indexes without a segment, snapshots that are not believed, and what a crash left of a replaced file."""

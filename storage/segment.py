@@ -16,12 +16,14 @@ import struct
 import sys
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from .disk import Generation, Reader
 from .records import HEADER, HEADER_SIZE, BatchHeader, check_crc, header_fault
 
 SEGMENT_NAME = re.compile(r"(\d{20})\.log")
+SWAP_NAME = re.compile(r"(\d{20})-(\d{20})\.swap")
+CLEANED_NAME = re.compile(r"\d{20}\.cleaned")
 MAX_RELATIVE = 2**31 - 1
 WINDOW = 64 << 10  # bytes read at a time when walking headers
 
@@ -52,6 +54,35 @@ def timeindex_path(directory: str, base: int) -> str:
 
 def snapshot_path(directory: str, offset: int) -> str:
     return f"{directory}/{offset:020d}.snapshot"
+
+
+def cleaned_path(directory: str, base: int) -> str:
+    """A segment that is being written and may replace others (`swapping`)."""
+    return f"{directory}/{base:020d}.cleaned"
+
+
+def swap_path(directory: str, base: int, end: int) -> str:
+    """A segment that replaces all others that begin within [base, end)."""
+    return f"{directory}/{base:020d}-{end:020d}.swap"
+
+
+def segments_in(directory: str, names: Iterable[str]) -> tuple[dict[int, str], list[str]]:
+    """(the path of each segment by its base, in order; paths of what is left of segments that were replaced)."""
+    logs: dict[int, str] = {}
+    swaps: list[tuple[int, int, str]] = []
+    left: list[str] = []
+    for name in sorted(names):
+        path = f"{directory}/{name}"
+        if match := SEGMENT_NAME.fullmatch(name):
+            logs[int(match[1])] = path
+        elif match := SWAP_NAME.fullmatch(name):
+            swaps.append((int(match[1]), int(match[2]), path))
+        elif CLEANED_NAME.fullmatch(name):
+            left.append(path)
+    for base, end, path in swaps:
+        left += [logs.pop(known) for known in sorted(logs) if base <= known < end]
+        logs[base] = path
+    return dict(sorted(logs.items())), left
 
 
 def batch_fault(header: BatchHeader, expected: int, epoch: int, compacted: bool) -> str | None:
@@ -196,12 +227,13 @@ class Segment:
 
     __slots__ = (
         "base", "created", "directory", "end", "first_timestamp", "index", "index_saved", "interval", "max_timestamp",
-        "max_timestamp_offset", "seen_ms", "since_index", "size", "times", "times_saved",
+        "max_timestamp_offset", "path", "seen_ms", "since_index", "size", "times", "times_saved",
     )  # fmt: skip
 
     def __init__(self, directory: str, base: int, interval: int) -> None:
         self.directory = directory
         self.base = base
+        self.path = log_path(directory, base)  # or another name, while it replaces other segments (`swapping`)
         self.interval = interval
         self.created: Generation | None = None  # None: there is no file yet
         self.size = 0
@@ -215,10 +247,6 @@ class Segment:
         self.times: TimeIndex | None = TimeIndex()
         self.index_saved = 0  # entries that are in the file
         self.times_saved = 0
-
-    @property
-    def path(self) -> str:
-        return log_path(self.directory, self.base)
 
     def note(self, header: BatchHeader) -> None:
         """A batch was written at the end."""

@@ -48,6 +48,12 @@ class Tail:
             number += 1
         return b"".join(self._batches[first:number]), self._lasts[number - 1] + 1 if number > first else offset
 
+    def forget_below(self, offset: int) -> None:
+        """Forget batches that begin below `offset`: on disk there is something else now."""
+        gone = bisect_left(self._bases, offset)
+        self._bytes -= sum(map(len, self._batches[:gone]))
+        del self._bases[:gone], self._lasts[:gone], self._batches[:gone]
+
     def cut(self, end: int) -> None:
         """Forget batches that reach `end` or beyond."""
         keep = bisect_left(self._lasts, end)

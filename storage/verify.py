@@ -4,22 +4,29 @@ A log proves itself in part: the CRC covers bytes 21 on of each batch. The first
 base offset by the batch before, the file's name and the batch after; the length by the CRC; the leader epoch by
 the epoch checkpoint; magic has one value. What a whole log cannot prove (that it is the log that was committed),
 `compare_replicas` shows: below the high watermark replicas are equal, byte for byte.
+
+A compacted log may have holes, and each replica compacts by itself: there they need not be equal, but what a reader
+from the beginning ends with must be, which is the last record of each key. A key may be missing at a replica that has
+removed its tombstone. What a replacement of segments has left behind is not a finding: the next start finishes it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import msgspec
+from crc32c import crc32c
 
 from .checkpoint import HIGH_WATERMARKS, LOG_STARTS, RECOVERY_POINTS, ForeignDirectory, read_identity, read_offsets
 from .disk import Reader
 from .epochs import EpochCache
+from .keys import body_of, name_of, spans
 from .producers import ProducerStates
-from .records import BatchHeader
-from .recovery import EPOCH_CHECKPOINT, METADATA
-from .segment import SEGMENT_NAME, BadBatch, index_path, log_path, snapshot_path, timeindex_path, walk
+from .records import BatchHeader, InvalidBatch, parse_header
+from .recovery import COMPACTION, EPOCH_CHECKPOINT, METADATA, read_purged
+from .segment import BadBatch, index_path, segments_in, snapshot_path, timeindex_path, walk
 
 _DIRECTORY = re.compile(r"(?P<topic>[A-Za-z0-9._-]+)-(?P<partition>\d+)/")
 _METADATA = re.compile(rb"version: 0\ntopic_id: [A-Za-z0-9_-]{22}\s*")
@@ -34,14 +41,17 @@ class Finding(msgspec.Struct, frozen=True):
     sentence: str
 
 
-def verify_log(reader: Reader, directory: str, *, compacted: bool = False) -> list[Finding]:
+def verify_log(reader: Reader, directory: str) -> list[Finding]:
     """Read one partition's directory completely."""
-    return _Verify(reader, directory, compacted).run()
+    return _Verify(reader, directory).run()
 
 
 def compare_replicas(replicas: Mapping[str, Reader], directory: str, committed: int) -> list[Finding]:
-    """Compare batch by batch what all replicas have below `committed` (the smallest high watermark)."""
-    starts = {name: _bases(reader, directory) for name, reader in replicas.items()}
+    """Compare what all replicas have below `committed` (the smallest high watermark).
+
+    Batch by batch or, where one of them is compacted, by the last record of each key (as many in memory as there are).
+    """
+    starts = {name: list(_segments(reader, directory)) for name, reader in replicas.items()}
     findings = [
         Finding(directory, name, None, f"{name} has nothing of {directory}, others have {committed} offsets")
         for name, bases in starts.items()
@@ -51,6 +61,8 @@ def compare_replicas(replicas: Mapping[str, Reader], directory: str, committed: 
     if len(names) < 2:
         return findings
     begin = max(starts[name][0] for name in names)
+    if any(read_purged(replicas[name], directory) != -1 for name in names):
+        return findings + _compare_keys({name: replicas[name] for name in names}, directory, begin, committed)
     streams = {name: _batches(replicas[name], directory, begin, committed) for name in names}
     reference = names[0]
     while len(streams) > 1:
@@ -77,14 +89,59 @@ def _differ(expected: tuple[int, bytes] | None, found: tuple[int, bytes] | None)
     return "their batches have different sizes" if first is None else f"byte {first} of the batch is not the same"
 
 
-def _bases(reader: Reader, directory: str) -> list[int]:
-    return sorted(int(match[1]) for name in reader.list(directory) if (match := SEGMENT_NAME.fullmatch(name)))
+class _Last(NamedTuple):
+    """The last record of a key."""
+
+    offset: int
+    content: int  # a checksum of the record without its timestamp, which a cleaner may tell otherwise
+    tombstone: bool
+
+
+def _compare_keys(replicas: Mapping[str, Reader], directory: str, begin: int, end: int) -> list[Finding]:
+    last = {name: _last_records(reader, directory, begin, end) for name, reader in replicas.items()}
+    purged = {name: read_purged(reader, directory) or 0 for name, reader in replicas.items()}
+    reference, *others = sorted(last)
+    findings = []
+    for name in others:
+        for key in sorted(last[reference].keys() | last[name].keys()):
+            one, other = last[reference].get(key), last[name].get(key)
+            if one == other:
+                continue
+            if one is None and other is not None and other.tombstone and other.offset < purged[reference]:
+                continue
+            if other is None and one is not None and one.tombstone and one.offset < purged[name]:
+                continue
+            offset = max(found.offset for found in (one, other) if found is not None)
+            sentence = f"{name} ends with another record of key {key[:40]!r} than {reference}: look at offset {offset}"
+            findings.append(Finding(directory, name, None, sentence))
+            break
+    return findings
+
+
+def _last_records(reader: Reader, directory: str, begin: int, end: int) -> dict[bytes, _Last]:
+    last: dict[bytes, _Last] = {}
+    for base, data in _batches(reader, directory, begin, end):
+        header = parse_header(data)
+        try:
+            body = body_of(data, header)
+            found = spans(body, header.count)
+        except InvalidBatch:
+            continue  # it is nobody's business what a client calls a record
+        for span in found:
+            if span.key is not None:
+                content = crc32c(body[span.rest : span.end])
+                last[name_of(span.key)] = _Last(base + span.delta, content, span.tombstone)
+    return last
+
+
+def _segments(reader: Reader, directory: str) -> dict[int, str]:
+    """The segments that a start would find: paths by base."""
+    return segments_in(directory, reader.list(directory))[0]
 
 
 def _batches(reader: Reader, directory: str, begin: int, end: int) -> Iterator[tuple[int, bytes]]:
     """(base offset, bytes) of each good batch within [begin, end)."""
-    for base in _bases(reader, directory):
-        path = log_path(directory, base)
+    for base, path in _segments(reader, directory).items():
         try:
             for position, header in walk(
                 reader, path, position=0, expected=base, stop=reader.size(path) or 0, compacted=True, crc_from=begin
@@ -107,7 +164,7 @@ def verify_data_dir(reader: Reader) -> list[Finding]:
         match = _DIRECTORY.fullmatch(name)
         if match is None:
             continue
-        verify = _Verify(reader, name[:-1], compacted=False)
+        verify = _Verify(reader, name[:-1])
         findings += verify.run()
         ends[match["topic"], int(match["partition"])] = verify.end
     for file in (RECOVERY_POINTS, HIGH_WATERMARKS, LOG_STARTS):
@@ -126,8 +183,9 @@ def verify_data_dir(reader: Reader) -> list[Finding]:
 
 
 class _Verify:
-    def __init__(self, reader: Reader, directory: str, compacted: bool) -> None:
-        self.reader, self.directory, self.compacted = reader, directory, compacted
+    def __init__(self, reader: Reader, directory: str) -> None:
+        self.reader, self.directory = reader, directory
+        self.compacted = read_purged(reader, directory) != -1
         self.findings: list[Finding] = []
         self.epochs: EpochCache | None = None
         self.begun: dict[int, int] = {}  # epoch -> base offset of its first batch
@@ -137,14 +195,18 @@ class _Verify:
         names = set(self.reader.list(self.directory))
         self._metadata(names)
         self._read_epochs(names)
-        bases = _bases(self.reader, self.directory)
+        if read_purged(self.reader, self.directory) is None:
+            sentence = "it is damaged, so nobody knows what is missing on purpose"
+            self._found(f"{self.directory}/{COMPACTION}", None, sentence)
+        segments = _segments(self.reader, self.directory)
+        bases = list(segments)
         self.end = bases[0] if bases else 0
         intact = True
-        for base in bases:
-            if intact and base != self.end and not (self.compacted and base > self.end):
+        for base, path in segments.items():
+            if intact and base != self.end:
                 sentence = f"this segment begins at {base}, the one before ends at {self.end}"
-                self._found(log_path(self.directory, base), 0, sentence)
-            intact = self._segment(base)
+                self._found(path, 0, sentence)
+            intact = self._segment(base, path)
         if intact:
             self._check_epochs(bases[0] if bases else 0)
         self._snapshots(names)
@@ -168,7 +230,7 @@ class _Verify:
     def _read_epochs(self, names: set[str]) -> None:
         path = f"{self.directory}/{EPOCH_CHECKPOINT}"
         if EPOCH_CHECKPOINT not in names:
-            if any(SEGMENT_NAME.fullmatch(name) and self.reader.size(f"{self.directory}/{name}") for name in names):
+            if any(self.reader.size(path) for path in _segments(self.reader, self.directory).values()):
                 self._found(path, None, "there is no epoch checkpoint")
             return
         try:
@@ -176,9 +238,8 @@ class _Verify:
         except ValueError as error:
             self._found(path, None, str(error))
 
-    def _segment(self, base: int) -> bool:
+    def _segment(self, base: int, path: str) -> bool:
         """Every batch and index entry of one segment; whether all of its batches are good."""
-        path = log_path(self.directory, base)
         ends: dict[int, int] = {}  # position -> last offset of the batch there
         newest: dict[int, int] = {}  # last offset -> newest timestamp up to there
         timestamp = -1
@@ -196,7 +257,8 @@ class _Verify:
         except BadBatch as bad:
             self._found(path, bad.position, bad.sentence)
             intact = False
-        self._indexes(base, ends, newest)
+        if path.endswith(".log"):  # beside a swap file may still be the indexes of what it replaces
+            self._indexes(base, ends, newest)
         return intact
 
     def _epoch(self, path: str, position: int, header: BatchHeader) -> None:
@@ -214,7 +276,10 @@ class _Verify:
             self._found(path, position, f"leader epoch {epoch}, the epoch checkpoint has {expected}")
 
     def _check_epochs(self, start: int) -> None:
-        """Each entry begins where the first batch of its epoch does; the last one may be empty."""
+        """Each entry begins where the first batch of its epoch does; the last one may be empty.
+
+        The first entry begins with the log, which may be inside of a batch or, if it is compacted, in a hole.
+        """
         if self.epochs is None:
             return
         path = f"{self.directory}/{EPOCH_CHECKPOINT}"
@@ -224,7 +289,7 @@ class _Verify:
                 continue
             if found is None:
                 self._found(path, None, f"epoch {epoch} began at {begin}, but the log has no batch of it")
-            elif found != begin and not (number == 0 and begin >= max(found, start)):
+            elif found != begin and not (number == 0 and (begin >= max(found, start) or self.compacted)):
                 self._found(path, None, f"epoch {epoch} began at {begin}, but its first batch is at {found}")
 
     def _indexes(self, base: int, ends: dict[int, int], newest: dict[int, int]) -> None:

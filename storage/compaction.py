@@ -1,0 +1,256 @@
+"""Compaction, the part that reads: of each key the last record stays (jobs; see `cleaning` for the whole).
+
+Two passes over sealed segments, a slice at a time. The first maps keys to the offset of their last record
+(`MapKeys`); the second goes over the segments from the beginning and gives back what stays (`CleanSegment`). Offsets
+never change: a record keeps its offset, a batch its first and last one, and where a whole batch has gone there is a
+hole. Records are copied as they are; only a batch that was compressed is compressed again, with its own codec.
+
+A record goes if a later one of its key is in the map. A record without a key stays. So does a tombstone, a record
+without a value, until everybody had time to see it: when the cleaner meets it first it writes the moment at which it
+may go (the *delete horizon*: now and `delete.retention.ms`) into its batch, as Kafka does (KIP-534): a bit of the
+attributes says that the base timestamp is that moment, and the records' own timestamps are told relative to it. A
+tombstone goes when its time is over, and when every replica that is up has it (`purge_below`): otherwise a copy of an
+older value could come to life again.
+
+Some batches stay although nothing is left in them, as a header without records (61 bytes), because the log must go on
+saying what it said:
+
+- the last batch of a cleaned segment: so segments still end where the next ones begin, and a missing one is noticed;
+- the first batch of each leader epoch: epochs can be derived from the log, at this replica and at whoever copies it;
+- the batches that a producer may repeat (`producers`), and its last one: so replaying the log gives the same states.
+  Their newest timestamp stays too, which is part of those states.
+
+What a client put there and calls a record need not be one. A batch that cannot be parsed is nobody's to throw away: it
+stays. But a CRC that is wrong is damage, and ends the cleaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from .disk import Reader
+from .keys import Span, body_of, name_of, spans
+from .records import (
+    DELETE_HORIZON,
+    HEADER,
+    HEADER_SIZE,
+    BatchHeader,
+    InvalidBatch,
+    check_crc,
+    compress,
+    header_fault,
+    rebuild,
+    varint,
+)
+
+
+class Unreadable(Exception):
+    """A segment holds what was not written there."""
+
+
+class Mapped(msgspec.Struct, frozen=True):
+    """What `MapKeys` found: the keys of a slice, and where the next slice begins. `damage`: the log cannot be used."""
+
+    latest: dict[bytes, int]
+    position: int
+    offset: int  # every record below is in the map
+    damage: str | None = None
+
+
+class MapKeys(msgspec.Struct, frozen=True):
+    """A job: the last offset of each key in one slice of a segment, from the batch at `position` on."""
+
+    path: str
+    position: int
+    size: int  # of the segment
+    offset: int  # where the slice begins
+    dirty: int  # what lies below was cleaned before
+    slice_bytes: int
+    most_keys: int  # stop before the map has more than these
+
+    @property
+    def name(self) -> str:
+        return f"map keys of {self.path} from {self.position}"
+
+    def run(self, reader: Reader) -> Mapped:
+        latest: dict[bytes, int] = {}
+        position, offset = self.position, self.offset
+        try:
+            for at, header, data in _batches(reader, self.path, self.position, self.size, self.slice_bytes):
+                found = _last_offsets(header, data) if header.next_offset > self.dirty else {}
+                if latest and len(latest) + len(found) > self.most_keys:
+                    break
+                latest.update(found)
+                position, offset = at + header.size, header.next_offset
+        except Unreadable as damage:
+            return Mapped({}, position, offset, str(damage))
+        return Mapped(latest, position, offset)
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """What stays. The same for all slices of a cleaning."""
+
+    latest: Mapping[bytes, int]  # the last offset of each key, for keys that occur below `mapped_to`
+    mapped_to: int
+    repeatable: frozenset[int]  # base offsets of batches that a producer may repeat
+    last_sequences: Mapping[int, tuple[int, int]]  # producer id -> its epoch and last sequence
+    now_ms: int
+    delete_retention_ms: int
+    purge_below: int  # tombstones from here on stay
+
+
+class Cleaned(msgspec.Struct, frozen=True):
+    """What stays of a slice: batches to be appended to the new segment, with their headers."""
+
+    data: bytes
+    headers: list[BatchHeader]
+    position: int  # where the next slice begins
+    epoch: int  # of the last batch that was looked at
+    records_before: int = 0
+    records_after: int = 0
+    purged: int = 0  # offset after the last tombstone that was removed; 0 for none
+    damage: str | None = None
+
+
+class CleanSegment(msgspec.Struct, frozen=True):
+    """A job: what stays of one slice of a segment, from the batch at `position` on."""
+
+    path: str
+    position: int
+    size: int
+    end: int  # the offset at which this segment's group ends
+    epoch: int  # of the batch before
+    slice_bytes: int
+    rules: Rules
+
+    @property
+    def name(self) -> str:
+        return f"clean {self.path} from {self.position}"
+
+    def run(self, reader: Reader) -> Cleaned:
+        parts: list[bytes] = []
+        headers: list[BatchHeader] = []
+        position, epoch, before, purged = self.position, self.epoch, 0, 0
+        try:
+            for at, header, data in _batches(reader, self.path, self.position, self.size, self.slice_bytes):
+                first_of_epoch = header.leader_epoch > epoch
+                kept, gone = clean(data, header, self.rules, needed=first_of_epoch or header.next_offset == self.end)
+                purged = max(purged, gone)
+                before += header.count
+                if kept:
+                    parts.append(kept)
+                    headers.append(BatchHeader._make(HEADER.unpack_from(kept)))
+                position, epoch = at + header.size, header.leader_epoch
+        except Unreadable as damage:
+            return Cleaned(b"", [], position, epoch, damage=str(damage))
+        after = sum(header.count for header in headers)
+        return Cleaned(b"".join(parts), headers, position, epoch, before, after, purged)
+
+
+def clean(data: memoryview, header: BatchHeader, rules: Rules, *, needed: bool) -> tuple[bytes, int]:
+    """(what stays of a batch, or nothing; the offset after the last tombstone that was removed, or 0).
+
+    `needed`: at least its header stays.
+    """
+    if header.is_control:
+        return bytes(data), 0
+    remembered = header.producer_id >= 0 and (
+        header.base_offset in rules.repeatable
+        or rules.last_sequences.get(header.producer_id) == (header.producer_epoch, header.last_sequence)
+    )
+    if not header.count:
+        return bytes(data) if needed or remembered else b"", 0
+    try:
+        body = body_of(data, header)
+        found = spans(body, header.count)
+    except InvalidBatch:
+        return bytes(data), 0
+    horizon = header.delete_horizon
+    stay, purged = _stay(found, header, rules)
+    if not stay:
+        return rebuild(header, b"", 0) if needed or remembered else b"", purged
+    if horizon is None and header.next_offset <= rules.mapped_to and any(span.tombstone for span in stay):
+        horizon = rules.now_ms + rules.delete_retention_ms
+    if len(stay) == len(found) and horizon == header.delete_horizon:
+        return bytes(data), purged
+    newest = header.max_timestamp
+    if not remembered and not header.append_time:
+        newest = header.base_timestamp + max(span.timestamp for span in stay)
+    if horizon == header.delete_horizon:
+        records = b"".join(body[span.start : span.end] for span in stay)
+    else:
+        assert horizon is not None, "a horizon is never taken back"
+        records = _moved(body, stay, header.base_timestamp - horizon)
+        header = header._replace(base_timestamp=horizon, attributes=header.attributes | DELETE_HORIZON)
+    if header.compression:
+        records = compress(records, header.compression)
+    return rebuild(header._replace(max_timestamp=newest), records, len(stay)), purged
+
+
+def _stay(found: list[Span], header: BatchHeader, rules: Rules) -> tuple[list[Span], int]:
+    """The records of a batch that stay, and the offset after the last tombstone that goes."""
+    stay: list[Span] = []
+    base, latest, purged = header.base_offset, rules.latest, 0
+    expired = header.delete_horizon is not None and header.delete_horizon <= rules.now_ms
+    for span in found:
+        if span.key is not None:
+            offset = base + span.delta
+            if latest.get(name_of(span.key), -1) > offset:
+                continue
+            if expired and span.tombstone and offset < rules.purge_below:
+                purged = offset + 1
+                continue
+        stay.append(span)
+    return stay, purged
+
+
+def _moved(body: bytes, stay: list[Span], by: int) -> bytes:
+    """The records with other timestamp deltas: the base has moved."""
+    parts: list[bytes] = []
+    for span in stay:
+        timestamp, rest = varint(span.timestamp + by), body[span.rest : span.end]
+        parts += (varint(1 + len(timestamp) + len(rest)), b"\0", timestamp, rest)
+    return b"".join(parts)
+
+
+def _last_offsets(header: BatchHeader, data: memoryview) -> dict[bytes, int]:
+    """The last offset of each key of a batch."""
+    if header.is_control or not header.count:
+        return {}
+    try:
+        found = spans(body_of(data, header), header.count)
+    except InvalidBatch:
+        return {}
+    base = header.base_offset
+    return {name_of(span.key): base + span.delta for span in found if span.key is not None}
+
+
+def _batches(
+    reader: Reader, path: str, position: int, size: int, slice_bytes: int
+) -> Iterator[tuple[int, BatchHeader, memoryview]]:
+    """(position, header, bytes) of the whole batches in a slice; at least one. Raises Unreadable."""
+    window = memoryview(reader.read(path, position, min(slice_bytes, size - position)))
+    at = 0
+    while at < len(window):
+        if len(window) - at < HEADER_SIZE:
+            if position + len(window) >= size:
+                left = len(window) - at
+                raise Unreadable(f"{path}, byte {position + at}: {left} bytes are left where a batch begins")
+            break
+        header = BatchHeader._make(HEADER.unpack_from(window, at))
+        fault = header_fault(header)
+        if fault:
+            raise Unreadable(f"{path}, byte {position + at}: {fault}")
+        if at + header.size > len(window):
+            if at:
+                break
+            window = memoryview(reader.read(path, position, header.size))
+            if len(window) < header.size:
+                raise Unreadable(f"{path}, byte {position}: a batch of {header.size} bytes is cut off")
+        data = window[at : at + header.size]
+        if not check_crc(data, header):
+            raise Unreadable(f"{path}, byte {position + at}: the CRC of the batch is not {header.crc:#010x}")
+        yield position + at, header, data
+        at += header.size
