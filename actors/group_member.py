@@ -122,6 +122,7 @@ class GroupMember:
         self._sequence = 0
         self._beat = 0  # the number of the newest heartbeat
         self._out = False  # and whether it may still be answered
+        self._heard = -1  # the number of the newest heartbeat whose answer was taken
         self._said_at = Millis(0)
         self._waits = False  # whether it lets the coordinator wait
         self._news = True  # what the member says of itself has changed since an answer showed that it was heard
@@ -216,10 +217,11 @@ class GroupMember:
             self._say_in(backoff_ms(self._attempt, ctx), ctx)
             self._attempt += 1
             return
+        settings, leaving = self.settings, self._leaving_until is not None
+        # An answer that is lost may have told of another epoch: then only who says what it owns is believed.
+        whole = self._news or self.epoch == JOINING or self._heard != self._beat
         self._sequence += 1
         self._beat, self._out, self._said_at = self._sequence, True, ctx.now
-        settings, leaving = self.settings, self._leaving_until is not None
-        whole = self._news or self.epoch == JOINING
         epoch, wait = self.epoch, settings.wait_ms
         if leaving:
             epoch, wait = (LEAVING_FOR_A_WHILE if settings.instance else LEAVING), 0
@@ -245,6 +247,7 @@ class GroupMember:
             grace_ms=settings.grace_ms,
             metadata=settings.metadata if whole else b"",
             plan=self._plan,
+            heard=self._heard,
         )
         ctx.send(route.to, message)
         self._say_in(wait + (ANSWER_MS if not leaving else ANSWER_MS // 4), ctx)
@@ -266,6 +269,7 @@ class GroupMember:
         elif self._leaving_until is not None:
             self._gone(ctx)
         elif answer.error is ErrorCode.NONE:
+            self._heard = self._beat
             self._attempt = 0
             self._unreleased_since = None
             self._take(answer, ctx)

@@ -9,6 +9,8 @@ later one of the same member takes its place; the earlier one is then not answer
 
 `leader_epoch` names the term of the coordinator that the sender means, or -1: any. `sequence` counts what a member
 sends, so that nothing old is taken for new; -1: it does not count. Both together let no message of yesterday do harm.
+A member takes no answer but that to its newest heartbeat, and lists as owned also what it is about to take up: so what
+it does not list it neither has nor will have, unless an answer to that heartbeat says so.
 """
 
 from __future__ import annotations
@@ -93,7 +95,8 @@ class GroupHeartbeat(GroupRequest, frozen=True):
     `member` is made up by the client, and new for each consumer; "" lets the coordinator make it up. `owned`: what the
     member has and has not given up. `instance`: the name of a static member, or "". `pattern`: a regular expression
     (RE2) for topics, "" for none. `grace_ms`: how soon after the end of its connection the member counts as dead; None:
-    the end of a connection means nothing. `metadata` and `plan` are for the assignor at the leader.
+    the end of a connection means nothing. `metadata` and `plan` are for the assignor at the leader. `heard`: the
+    sequence of the newest heartbeat whose answer has come, so that one that was lost is given again at once.
     """
 
     member: str
@@ -112,6 +115,7 @@ class GroupHeartbeat(GroupRequest, frozen=True):
     grace_ms: int | None = None
     metadata: bytes = b""
     plan: Plan | None = None
+    heard: int = -1
 
 
 class GroupHeartbeatDone(GroupReply, frozen=True):

@@ -32,10 +32,11 @@ class CommitOffsets(GroupRequest, frozen=True):
 
 
 class OffsetOutcome(Part, frozen=True):
-    """What became of one partition of a request."""
+    """What became of one partition of a request; `reason` is a sentence for people."""
 
     partition: Partition
     error: ErrorCode = ErrorCode.NONE
+    reason: str = ""
 
 
 class OffsetsCommitted(GroupReply, frozen=True):

@@ -2,7 +2,7 @@
 
 From a formatted cluster and a node's id come the actors of that node, each with its configuration, and the addresses
 at which they find each other. A node hosts a `controller`, a `broker`, or both, and remembers its `events`; under those
-names they are addressed.
+names they are addressed. Beside a broker are its `groups`: the coordinators of those whose state it leads.
 """
 
 import os
@@ -14,6 +14,8 @@ from typing import NamedTuple
 from ..actors.broker import Broker, BrokerConfig
 from ..actors.chronicle import Chronicle
 from ..actors.controller import Controller, ControllerConfig
+from ..actors.group_settings import GroupSettings
+from ..actors.groups import Groups
 from ..actors.kernel import Actor, Incarnation
 from ..actors.node import Node
 from ..actors.raft import Raft, RaftConfig, Voter
@@ -23,6 +25,7 @@ from .settings import ClusterConfig, NodeConfig, TopicDefaults
 
 BROKER = "broker"
 CONTROLLER = "controller"
+GROUPS = "groups"
 EVENTS = "events"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -69,6 +72,7 @@ def actors(formatted: Formatted, node: NodeConfig, boot: str) -> dict[str, Actor
         found[CONTROLLER] = Controller(controller_config(formatted, node), Raft(raft_config(formatted, node)))
     if node.is_broker:
         found[BROKER] = Broker(broker_config(formatted, node, boot))
+        found[GROUPS] = Groups(group_settings(formatted))
     return found
 
 
@@ -114,7 +118,13 @@ def broker_config(formatted: Formatted, node: NodeConfig, boot: str) -> BrokerCo
         lease_ms=config.timing.broker_lease_ms,
         replica_lag_ms=config.timing.replica_lag_ms,
         fetch_wait_ms=config.timing.fetch_wait_ms,
+        coordinators=(GROUPS,),
     )
+
+
+def group_settings(formatted: Formatted) -> GroupSettings:
+    timing = formatted.config.timing
+    return GroupSettings(session_ms=timing.consumer_session_ms, grace_ms=timing.consumer_grace_ms)
 
 
 def topic_configs(defaults: TopicDefaults, min_insync: int) -> dict[str, str]:

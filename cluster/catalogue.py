@@ -30,7 +30,7 @@ Each change of state emits one event, with its cause. Every node writes what it 
 | `time` | the node's wall clock, UTC, with milliseconds |
 | `ms` | the same in milliseconds since 1970 |
 | `node` | which node wrote it |
-| `actor` | which of its actors: `controller` or `broker` |
+| `actor` | which of its actors: `controller`, `broker` or `groups` |
 | `event` | a name from this page |
 | `fields` | what this page lists for that name |
 | `sentence` | what happened, for people |
@@ -53,15 +53,20 @@ SAMPLES: dict[str, object] = {
     "end": 1200,
     "endpoint": "tcp://127.0.0.1:9092",
     "epoch": 7,
+    "assignor": "uniform",
+    "client": "billing-app",
+    "group": "billing",
     "hw": 1190,
     "isr": [1, 3],
     "leader": 3,
     "leader_epoch": 5,
+    "member": "consumer-2",
     "name": "orders",
     "offset": 312,
     "partition": "orders-0",
     "partitions": 6,
     "replication": 3,
+    "successor": "consumer-3",
     "target": [4, 2, 3],
     "topic": "orders",
     "topic_id": "Vb2kJ8wRTk6xk1M0Qy3nNw",
@@ -71,6 +76,9 @@ SAMPLES: dict[str, object] = {
 }
 
 TELLING: dict[str, dict[str, object]] = {
+    "CoordinatorFailed": {"partition": "__consumer_offsets-3"},
+    "CoordinatorLeft": {"partition": "__consumer_offsets-3"},
+    "CoordinatorLoaded": {"partition": "__consumer_offsets-3", "offsets": 18},
     "ConfigsAltered": {"of": "topic 'orders'", "changes": {"retention.ms": "86400000", "segment.ms": None}},
     "IsrChanged": {"before": [1, 2, 3]},
     "MoveCancelled": {"replicas": [1, 2, 3]},
@@ -87,20 +95,30 @@ CAUSES = {
     "BrokerStoppingEvent": "it was told to stop",
     "BrokerUnfencedEvent": "it has caught up with the metadata",
     "ConfigsAltered": "a client asked for it",
+    "CoordinatorFailed": "the record at offset 4711 is of another kind: Invalid value 'share' - at `$[0]`",
+    "CoordinatorLeft": "another broker leads it",
+    "CoordinatorLoaded": "it has read everything that was committed before",
     "ControllerElected": "it has applied the first record of its epoch",
     "ControllerResigned": "another one leads",
     "DefaultsFixed": "the first controller of the cluster became active",
     "FaultsInjected": "faults.json says so",
+    "GroupAssigned": "consumer-2 joined",
+    "GroupDeletedEvent": "a client asked for it",
+    "GroupSettled": "its members have moved on",
     "IsrChanged": "b2 is fenced",
     "LogDamaged": "orders-0/00000000000000000000.log, byte 8192: a checksum does not match",
     "LogQuarantined": "orders-0/00000000000000000000.log, byte 8192: a checksum does not match",
+    "MemberGone": "consumer-2 is out: its connection closed",
+    "MemberJoined": "it asked to",
     "MetadataSnapshotSkipped": "it is not whole",
     "MetadataSnapshotWritten": "10000 records since the last",
     "MoveCancelled": "a client asked for it",
+    "OffsetsExpired": "nobody has been in it for 604800000 ms",
     "PartitionLeaderChanged": "b1 is fenced",
     "PartitionMoved": "proposed by b1, the leader",
     "PartitionMoving": "a client asked for it",
     "PartitionsAdded": "a client asked for it",
+    "PlanRefused": "its plan is not a legal one: it gives orders-5 to nobody",
     "ProducerIdsReservedEvent": "it asked for more",
     "QuorumLeaderElected": "a majority of the voters chose it",
     "QuorumLeaderResigned": "it has not heard from a majority",

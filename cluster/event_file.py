@@ -32,7 +32,7 @@ class Happened(msgspec.Struct, frozen=True):
     time: str  # the node's wall clock, UTC: 2026-03-01T12:00:00.123Z
     ms: int  # the same in milliseconds since 1970
     node: int
-    actor: str  # "controller" or "broker"
+    actor: str  # "controller", "broker" or "groups"
     event: str  # its name in the catalogue
     fields: dict[str, object]
     sentence: str

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ..actors.broker import Broker, BrokerConfig
 from ..actors.controller import Controller, ControllerConfig
+from ..actors.group_settings import GroupSettings
+from ..actors.groups import Groups
 from ..actors.kernel import Actor
 from ..actors.messages import TOPIC_METADATA
 from ..actors.raft import Raft, RaftConfig, Voter
@@ -21,6 +23,7 @@ class Machines:
     def __init__(self, world: World, shape: Shape) -> None:
         self.world = world
         self.shape = shape
+        self.group_settings = GroupSettings()
         self.brokers = [f"b{number}" for number in range(1, shape.brokers + 1)]
         letter = "b" if shape.combined else "k"
         self.controllers = {number: f"{letter}{number}" for number in range(1, shape.controllers + 1)}
@@ -74,4 +77,5 @@ class Machines:
                     coordinators=("groups",),
                 )
             )
+            actors["groups"] = Groups(self.group_settings)
         return actors

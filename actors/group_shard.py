@@ -1,0 +1,223 @@
+"""The coordinator of one partition's groups, for one term: its state, its conversations, and how decisions are written.
+
+Requests come one after the other. While a decision is on its way to the log, the next request waits (for a moment: the
+broker in the same node answers within the turn), so everything is decided on a state that has all before it. See
+`shard` for why nothing is said too early, and why nothing needs to be taken back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from .coordinator_log_messages import TermBegan
+from .errors import ErrorCode
+from .group_admin import delete_group, describe, listing, state_of
+from .group_admin_messages import GroupListing
+from .group_decisions import Decision, Refused, no_longer, refusal
+from .group_expiry import Expiry
+from .group_heartbeats import Heartbeats
+from .group_messages import GroupReply, GroupRequest
+from .group_offsets import Order, commit, delete, fetch, of_topics
+from .group_records import encode_entries
+from .group_settings import GroupSettings
+from .group_state import Group, GroupStates
+from .group_topics import Topics
+from .kernel import Address, Context, Event, Millis
+from .messages import CommitOffsets, DeleteGroup, DeleteOffsets, DescribeGroup, FetchOffsets, GroupHeartbeat
+from .shard import Parked, Shard
+
+MAX_PARKED = 10_000
+"""Answers that wait for their commit at one partition's coordinator; one more request is told to come again."""
+
+UNLEASED = "This broker has lost touch with the controllers."
+
+_REFUSALS = {
+    ErrorCode.NOT_ENOUGH_REPLICAS: ErrorCode.COORDINATOR_NOT_AVAILABLE,
+    ErrorCode.KAFKA_STORAGE_ERROR: ErrorCode.COORDINATOR_NOT_AVAILABLE,
+    ErrorCode.MESSAGE_TOO_LARGE: ErrorCode.INVALID_REQUEST,
+}
+"""What it means for whoever asked that its records cannot be written now; otherwise: NOT_COORDINATOR."""
+
+
+class GroupShard:
+    """See the module's essay. It is a `Desk` for its conversations."""
+
+    def __init__(self, term: TermBegan, topics: Topics, settings: GroupSettings, room: Callable[[], bool]) -> None:
+        self.topics = topics
+        self.settings = settings
+        self.states = GroupStates()
+        self.log = Shard(term, self.states)
+        self.unreadable = ""  # why its records cannot be read, or empty
+        self.heartbeats = Heartbeats(self, settings.session_ms, settings.grace_ms)
+        self.expiry = Expiry(self, settings)
+        self._room = room  # whether this broker may take on another group
+        self._order = Order()
+
+    @property
+    def groups(self) -> Mapping[str, Group]:
+        return self.states.groups
+
+    # --- Requests ---
+
+    def serve(self, sender: Address, request: GroupRequest, ctx: Context) -> None:
+        """Answer a request, now or later. The term, its load and the lease were looked at."""
+        if request.leader_epoch not in (-1, self.log.leader_epoch):
+            behind = request.leader_epoch < self.log.leader_epoch
+            error = ErrorCode.NOT_COORDINATOR if behind else ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+            reason = f"This coordinator is in epoch {self.log.leader_epoch}, the request in {request.leader_epoch}."
+            ctx.send(sender, refusal(request, error, reason))
+        elif self.log.parked >= MAX_PARKED:
+            reason = f"{MAX_PARKED} answers wait for their commit: ask again."
+            ctx.send(sender, refusal(request, ErrorCode.COORDINATOR_NOT_AVAILABLE, reason))
+        else:
+            self.when_free(partial(self._serve, sender, request), ctx)
+
+    def _serve(self, sender: Address, request: GroupRequest, ctx: Context) -> None:
+        group = self.groups.get(request.group)
+        try:
+            if group is None:
+                group = Group(request.group)
+                if isinstance(request, GroupHeartbeat | CommitOffsets) and not self._room():
+                    reason = f"This broker coordinates {self.settings.max_groups} groups already: delete some."
+                    raise Refused(ErrorCode.GROUP_MAX_SIZE_REACHED, reason)
+            match request:
+                case GroupHeartbeat():
+                    self._beat(group, sender, request, ctx)
+                case CommitOffsets():
+                    if not self._order.late((request.group, request.member), request.sequence):
+                        decision = commit(group, sender, request, self.topics, ctx.wall)
+                        self.write(group.name, decision, ctx, None)
+                case FetchOffsets():
+                    self.write(group.name, fetch(group, sender, request), ctx, None)
+                case DeleteOffsets():
+                    self.write(group.name, delete(group, sender, request, self.topics), ctx, None)
+                case DescribeGroup():
+                    self.write(group.name, describe(group, sender, request), ctx, None)
+                case DeleteGroup():
+                    self.write(group.name, delete_group(group, sender, request), ctx, None)
+                case _:
+                    raise Refused(ErrorCode.INVALID_REQUEST, f"{type(request).__name__} is not known here.")
+        except Refused as refused:
+            self.log.answer(sender, refusal(request, refused.error, refused.reason), ctx)
+
+    def _beat(self, group: Group, sender: Address, request: GroupHeartbeat, ctx: Context) -> None:
+        if group.classic is not None and group.size:
+            reason = f"Group {group.name} is of the classic protocol; it can change when it has no members."
+            raise Refused(ErrorCode.INCONSISTENT_GROUP_PROTOCOL, reason)
+        self.heartbeats.on_request(group, sender, request, ctx)
+
+    # --- The desk ---
+
+    def when_free(self, action: Callable[[Context], None], ctx: Context) -> None:
+        if self.log.writing:
+            self.log.later(action)
+        else:
+            action(ctx)
+
+    def write(self, group: str, decision: Decision, ctx: Context, refused: Callable[[Context], None] | None) -> None:
+        """Have the entries of a decision written; apply, and answer what may be answered then."""
+        if not decision.entries:
+            self._say(decision, ctx)
+            return
+
+        def written(error: ErrorCode, reason: str, ctx: Context) -> None:
+            if error is ErrorCode.NONE:
+                for entry in decision.entries:
+                    self.states.apply(entry)
+                self.expiry.changed(group, ctx)
+                self._say(decision, ctx)
+                return
+            code = _REFUSALS.get(error, ErrorCode.NOT_COORDINATOR)
+            for to, reply in decision.replies:
+                ctx.send(to, no_longer(reply, code, f"It cannot be written now: {reason}."))
+            if refused is not None:
+                refused(ctx)
+
+        self.log.append(encode_entries(decision.entries, ctx.wall), written, ctx)
+
+    def _say(self, decision: Decision, ctx: Context) -> None:
+        for event in decision.events:
+            self.log.tell(event, ctx)
+        for to, reply in decision.replies:
+            self.log.answer(to, reply, ctx)
+
+    def listings(self) -> list[GroupListing]:
+        """A line for each group."""
+        return [listing(group, state_of(group)) for group in self.groups.values()]
+
+    # --- What happens to it ---
+
+    def loaded(self, ctx: Context) -> None:
+        """The state may be used."""
+        self.heartbeats.loaded(self.groups.values(), ctx)
+        self.expiry.loaded(ctx)
+
+    def topics_moved(self, name: str, ctx: Context) -> None:
+        """Topics came, grew or went: see whether that concerns this group."""
+        self.when_free(partial(self._topics_moved, name), ctx)
+
+    def _topics_moved(self, name: str, ctx: Context) -> None:
+        group = self.groups.get(name)
+        if group is None:
+            return
+        gone = {partition.topic for partition in group.offsets if partition.topic not in self.topics.by_id}
+        if gone:
+            self.write(name, Decision(of_topics(group, gone)), ctx, None)
+            self.when_free(partial(self._members_moved, name), ctx)
+        else:
+            self.heartbeats.topics_moved(group, ctx)
+
+    def _members_moved(self, name: str, ctx: Context) -> None:
+        group = self.groups.get(name)
+        if group is not None:
+            self.heartbeats.topics_moved(group, ctx)
+
+    def concerned(self, names: set[str]) -> list[str]:
+        """The groups that news of these topics may concern, and those with offsets of topics that are gone."""
+        found = []
+        for name, group in self.groups.items():
+            members = group.consumer.members.values() if group.consumer is not None else ()
+            reads = any(member.pattern or not names.isdisjoint(member.topics) for member in members)
+            if reads or any(partition.topic not in self.topics.by_id for partition in group.offsets):
+                found.append(name)
+        return found
+
+    def next_deadline(self) -> Millis | None:
+        """When `on_time` has something to do."""
+        found = (self.heartbeats.next_deadline(), self.expiry.next_deadline(), self.log.patience)
+        return min((at for at in found if at is not None), default=None)
+
+    def on_time(self, late: bool, ctx: Context) -> None:
+        """Time has passed."""
+        self.heartbeats.on_time(late, ctx)
+        self.expiry.on_time(ctx)
+        for parked in self.log.impatient(ctx.now):
+            reason = "Too few replicas are in sync: it may be committed later."
+            self._instead(parked, ErrorCode.COORDINATOR_NOT_AVAILABLE, reason, ctx)
+
+    def committed(self, hw: int, leased: bool, ctx: Context) -> None:
+        """The high watermark has moved: say what waited for it, if this broker still may."""
+        for parked in self.log.committed(hw):
+            if isinstance(parked.what, Event):
+                ctx.emit(parked.what)
+            elif leased and parked.to is not None:
+                ctx.send(parked.to, parked.what)
+            else:
+                self._instead(parked, ErrorCode.NOT_COORDINATOR, UNLEASED, ctx)
+
+    def drop(self, ctx: Context) -> int:
+        """The term is over: send all who wait elsewhere. Returns how many."""
+        reason = "Another broker coordinates this group now."
+        parked = self.log.drop()
+        for each in parked:
+            self._instead(each, ErrorCode.NOT_COORDINATOR, reason, ctx)
+        waiting = self.heartbeats.drop()
+        for sender, request in waiting:
+            ctx.send(sender, refusal(request, ErrorCode.NOT_COORDINATOR, reason))
+        return len(parked) + len(waiting)
+
+    @staticmethod
+    def _instead(parked: Parked, error: ErrorCode, reason: str, ctx: Context) -> None:
+        if parked.to is not None and isinstance(parked.what, GroupReply):
+            ctx.send(parked.to, no_longer(parked.what, error, reason))
