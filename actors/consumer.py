@@ -462,8 +462,10 @@ class ConsumerActor(Actor):
         asked = _LookUp(command.token, len(command.queries))
         if not command.queries:
             self._outlet.offsets(command.token, {})
+        deadline = Millis(ctx.now + command.timeout_ms)
+        known_by = Millis(ctx.now + self.settings.topic_timeout_ms)
         for topic, index, timestamp in command.queries:
-            self._lookup.ask(Query(asked, topic, index, timestamp, Millis(ctx.now + command.timeout_ms)), ctx)
+            self._lookup.ask(Query(asked, topic, index, timestamp, deadline, known_by), ctx)
 
     def _on_answers(self, answers: list[Answer], ctx: Context) -> None:
         for query, found, failure in answers:

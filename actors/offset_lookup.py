@@ -23,14 +23,23 @@ class LookupDue(Timer, frozen=True):
 class Query:
     """One offset that somebody wants to know."""
 
-    __slots__ = ("attempt", "deadline", "index", "next_at", "owner", "partition", "timestamp", "topic")
+    __slots__ = ("attempt", "deadline", "index", "known_by", "next_at", "owner", "partition", "timestamp", "topic")
 
-    def __init__(self, owner: object, topic: str, index: int, timestamp: int, deadline: Millis | None) -> None:
+    def __init__(
+        self,
+        owner: object,
+        topic: str,
+        index: int,
+        timestamp: int,
+        deadline: Millis | None,
+        known_by: Millis | None = None,
+    ) -> None:
         self.owner = owner  # whoever asks: handed back with the answer
         self.topic = topic
         self.index = index
         self.timestamp = timestamp
         self.deadline = deadline  # None: for ever
+        self.known_by = known_by  # when it is settled that there is no such partition; None: at the deadline
         self.next_at = Millis(0)  # when to ask (again)
         self.attempt = 0
         self.partition: Partition | None = None  # as last asked
@@ -74,7 +83,7 @@ class OffsetLookup:
 
     def pump(self, ctx: Context) -> list[Answer]:
         """Ask what is due, one request per leader; the queries whose time is over."""
-        late = [query for query in self._queries if query.deadline is not None and query.deadline <= ctx.now]
+        late = [query for query in self._queries if self._late(query, ctx.now)]
         requests: dict[Address, list[tuple[Query, OffsetQuery]]] = {}
         for query in self._queries:
             if query in late or query.next_at > ctx.now:
@@ -101,6 +110,7 @@ class OffsetLookup:
             self._flights.clear()
         times = [query.next_at for query in self._queries]
         times += [query.deadline for query in self._queries if query.deadline is not None]
+        times += [query.known_by for query in self._queries if query.known_by is not None and self._unknown(query)]
         if times:
             ctx.set_timer(LookupDue(), max(1, min(times) - ctx.now))
         return [Answer(query, None, self._too_late(query)) for query in late]
@@ -127,6 +137,16 @@ class OffsetLookup:
                 sentence = f"{query.topic}-{query.index} has no such offset: {found.error.name}"
                 answers.append(Answer(query, None, Failure(Why.REFUSED, sentence, found.error)))
         return answers
+
+    def _late(self, query: Query, now: Millis) -> bool:
+        if query.deadline is not None and query.deadline <= now:
+            return True
+        return query.known_by is not None and query.known_by <= now and self._unknown(query)
+
+    def _unknown(self, query: Query) -> bool:
+        """Whether brokers answer, and none of them knows of that partition."""
+        name = self._leaderships.topics.get(query.topic)
+        return self._leaderships.answered and (name is None or query.index >= name.partitions)
 
     def _too_late(self, query: Query) -> Failure:
         if not self._leaderships.answered:

@@ -6,10 +6,16 @@ from .arguments import Commands, add_json, positive, seconds
 
 
 def register(commands: Commands) -> None:
-    bench = commands.add_parser("bench", help="measure failover, start, idle cost, throughput and latency")
-    verbs = bench.add_subparsers(metavar="COMMAND", required=True)
+    verbs = commands.add_group("bench", help="measure failover, start, idle cost, throughput and latency")
 
-    failover = verbs.add_parser("failover", help="kill leaders under load: how long do writes stand still?")
+    failover = verbs.add_parser(
+        "failover",
+        help="kill leaders under load: how long do writes stand still?",
+        examples="""
+            barnabas bench failover --kills 20
+            barnabas bench failover --signal STOP --for 10 --kills 4     paused, not killed
+        """,
+    )
     failover.add_argument("--kills", type=positive, default=20, metavar="N", help="default: 20")
     failover.add_argument("--signal", choices=("KILL", "STOP"), default="KILL", help="default: KILL")
     failover.add_argument(
@@ -17,18 +23,49 @@ def register(commands: Commands) -> None:
     )
     failover.set_defaults(run=run_failover)
 
-    start = verbs.add_parser("start", help="`up --detach` plus one write by a fresh `produce`")
+    start = verbs.add_parser(
+        "start",
+        help="measure `up --detach` plus one write by a fresh `produce`",
+        examples="""
+            barnabas bench start --times 10
+        """,
+    )
     start.add_argument("--times", type=positive, default=10, metavar="N", help="default: 10")
     start.set_defaults(run=run_start)
 
-    idle = verbs.add_parser("idle", help="what a cluster costs that nobody uses")
+    idle = verbs.add_parser(
+        "idle",
+        help="measure what a cluster costs that nobody uses",
+        examples="""
+            barnabas bench idle --seconds 60
+        """,
+    )
     idle.add_argument("--seconds", type=seconds, default=60.0, metavar="S", help="default: 60")
     idle.set_defaults(run=run_idle)
 
-    produce = verbs.add_parser("produce", help="how many records one producer process writes, acks=all")
+    produce = verbs.add_parser(
+        "produce",
+        help="measure how many records one producer process writes, acks=all",
+        examples="""
+            barnabas bench produce
+            barnabas bench produce --size 1000 --durability os --json
+        """,
+    )
     produce.add_argument("--one-by-one", action="store_true", help="by send instead of send_many")
-    consume = verbs.add_parser("consume", help="how many records one consumer process reads")
-    latency = verbs.add_parser("latency", help="how long a write takes at a given rate, open loop")
+    consume = verbs.add_parser(
+        "consume",
+        help="measure how many records one consumer process reads",
+        examples="""
+            barnabas bench consume --size 1000
+        """,
+    )
+    latency = verbs.add_parser(
+        "latency",
+        help="measure how long a write takes at a given rate, open loop",
+        examples="""
+            barnabas bench latency --rate 50000 --partitions 100
+        """,
+    )
     latency.add_argument("--rate", type=positive, default=10_000, metavar="N", help="records a second (default: 10000)")
     for what, verb in (("produce", produce), ("consume", consume), ("latency", latency)):
         verb.add_argument("--seconds", type=seconds, default=30.0, metavar="S", help="without warm-up (default: 30)")
@@ -36,7 +73,9 @@ def register(commands: Commands) -> None:
         verb.add_argument("--keys", type=positive, default=1000, metavar="N", help="different keys (default: 1000)")
         verb.add_argument("--partitions", type=positive, default=6, metavar="N", help="default: 6")
         verb.add_argument("--durability", choices=("fsync", "os"), default="fsync", help="default: fsync")
-        verb.add_argument("--compression", choices=("none", "gzip", "snappy", "lz4", "zstd"), default="none")
+        verb.add_argument(
+            "--compression", choices=("none", "gzip", "snappy", "lz4", "zstd"), default="none", help="default: none"
+        )
         verb.set_defaults(run=run_throughput, what=what)
 
     for verb in (failover, start, idle, produce, consume, latency):

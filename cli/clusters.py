@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, NoReturn
 
-from .arguments import DATA, Commands, add_cluster, add_data, add_json, bootstrap_of, data_of
+from .arguments import DATA, Commands, add_cluster, add_data, add_json, admin_of, data_of
 
 if TYPE_CHECKING:
     from ..cluster.formatting import Formatted
@@ -15,24 +15,54 @@ if TYPE_CHECKING:
 
 
 def register(commands: Commands) -> None:
-    up = commands.add_parser("up", help="start a cluster (default: three brokers that are controllers too)")
+    up = commands.add_parser(
+        "up",
+        help="start a cluster (default: three brokers that are controllers too)",
+        examples="""
+            barnabas up                            three brokers in ./barnabas-data, until Ctrl-C
+            barnabas up --detach                   the same, and it stays
+            barnabas up cluster.toml --data /tmp/test
+        """,
+        notes="configs/three-brokers.toml explains every option of a cluster file. Without CONFIG a cluster is\n"
+        "started again as it was started last in the same directory.",
+    )
     up.add_argument("config", nargs="?", metavar="CONFIG", help="a cluster file; see configs/three-brokers.toml")
     up.add_argument("--detach", action="store_true", help="return when the cluster is ready, and leave it running")
     up.add_argument("--data", metavar="DIR", help=f"where the cluster keeps its data (default: {DATA})")
     up.set_defaults(run=run_up)
 
-    down = commands.add_parser("down", help="stop the cluster")
+    down = commands.add_parser(
+        "down",
+        help="stop the cluster",
+        examples="""
+            barnabas down
+            barnabas down --data /tmp/test
+        """,
+    )
     add_data(down)
     down.set_defaults(run=run_down)
 
-    ps = commands.add_parser("ps", help="list the processes of the cluster")
+    ps = commands.add_parser(
+        "ps",
+        help="list the processes of the cluster",
+        examples="""
+            barnabas ps
+            barnabas ps --json
+        """,
+    )
     add_data(ps)
     add_json(ps)
     ps.set_defaults(run=run_ps)
 
-    cluster = commands.add_parser("cluster", help="describe the cluster")
-    verbs = cluster.add_subparsers(metavar="COMMAND", required=True)
-    describe = verbs.add_parser("describe", help="brokers, the controller and how many topics there are")
+    verbs = commands.add_group("cluster", help="describe the cluster")
+    describe = verbs.add_parser(
+        "describe",
+        help="tell its brokers, its controller and how many topics there are",
+        examples="""
+            barnabas cluster describe
+            barnabas cluster describe --bootstrap 127.0.0.1:23741 --json
+        """,
+    )
     add_cluster(describe)
     add_json(describe)
     describe.set_defaults(run=run_describe)
@@ -179,10 +209,9 @@ def run_ps(arguments: argparse.Namespace) -> int:
 
 
 def run_describe(arguments: argparse.Namespace) -> int:
-    from ..client import Admin
     from .output import as_json, table
 
-    with Admin(bootstrap_of(arguments)) as admin:
+    with admin_of(arguments) as admin:
         picture = admin.describe_cluster(timeout=10.0)
     if arguments.json:
         as_json(

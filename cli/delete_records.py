@@ -3,23 +3,21 @@
 import argparse
 import re
 
-from .arguments import Commands, WrongUsage, add_cluster, add_json, bootstrap_of, seconds
+from .arguments import Commands, WrongUsage, add_cluster, add_json, admin_of, seconds
 
 _PLACE = re.compile(r"(\d{1,9}):(-1|end|\d{1,18})", re.ASCII)
-EXAMPLES = """examples:
-  barnabas delete-records orders 0:1000          all events of partition 0 below offset 1000
-  barnabas delete-records orders 0:end 1:end     all events that are in partitions 0 and 1 now
-"""
 
 
 def register(commands: Commands) -> None:
     command = commands.add_parser(
         "delete-records",
         help="delete the oldest events of a topic, up to an offset",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples="""
+            barnabas delete-records orders 0:1000          all events of partition 0 below offset 1000
+            barnabas delete-records orders 0:end 1:end     all events that are in partitions 0 and 1 now
+        """,
     )
-    command.add_argument("topic", metavar="TOPIC")
+    command.add_argument("topic", metavar="TOPIC", help="its name")
     command.add_argument(
         "places", nargs="+", metavar="PARTITION:OFFSET", help="delete what is below OFFSET; `end` (or -1): all there is"
     )
@@ -30,9 +28,6 @@ def register(commands: Commands) -> None:
 
 
 def run_delete_records(arguments: argparse.Namespace) -> int:
-    from ..client import Admin
-    from .output import as_json
-
     offsets: dict[int, int | None] = {}
     for place in arguments.places:
         match = _PLACE.fullmatch(place)
@@ -42,9 +37,11 @@ def run_delete_records(arguments: argparse.Namespace) -> int:
         if partition in offsets:
             raise WrongUsage(f"partition {partition} is named twice")
         offsets[partition] = None if match[2] in ("-1", "end") else int(match[2])
-    with Admin(bootstrap_of(arguments)) as admin:
+    with admin_of(arguments) as admin:
         starts = admin.delete_records(arguments.topic, offsets, timeout=arguments.timeout)
     if arguments.json:
+        from .output import as_json
+
         as_json({"topic": arguments.topic, "begins": {str(partition): start for partition, start in starts.items()}})
     else:
         for partition, start in starts.items():

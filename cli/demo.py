@@ -6,14 +6,10 @@ accounted for. Nothing is left behind, however the demo ends.
 """
 
 import argparse
-import csv
-import gzip
-import io
 import signal
 import threading
 import time
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import TYPE_CHECKING, NoReturn
 
 from .arguments import Commands, positive
@@ -29,7 +25,14 @@ RATE = 4_000  # a second: they flow for 5 s, so there is something to interrupt
 
 
 def register(commands: Commands) -> None:
-    demo = commands.add_parser("demo", help="the whole story on real input, in under a minute")
+    demo = commands.add_parser(
+        "demo",
+        help="see the whole story on real input, in under a minute",
+        examples="""
+            barnabas demo
+            barnabas demo --flights 100000 --rate 20000
+        """,
+    )
     demo.add_argument("--flights", type=positive, default=FLIGHTS, metavar="N", help=f"default: {FLIGHTS}")
     demo.add_argument("--rate", type=positive, default=RATE, metavar="N", help=f"flights a second (default: {RATE})")
     demo.set_defaults(run=run_demo)
@@ -43,6 +46,11 @@ class Flight(tuple[bytes, bytes]):
 
 def flights(count: int) -> list[Flight]:
     """The first flights of the data set, in the order in which they left."""
+    import csv
+    import gzip
+    import io
+    from importlib.resources import files
+
     packed = files("barnabas.cli").joinpath("data", "flights.csv.gz").read_bytes()
     rows = csv.reader(io.StringIO(gzip.decompress(packed).decode()))
     tail = next(rows).index("tailnum")

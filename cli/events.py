@@ -1,12 +1,11 @@
 """`events`: what the cluster has decided and why, of all nodes in the order of time."""
 
 import argparse
-import re
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from .arguments import Commands, add_data, data_of, positive
+from .moments import moment
 
 if TYPE_CHECKING:
     from ..cluster.event_file import Happened
@@ -14,43 +13,24 @@ if TYPE_CHECKING:
 AGAIN = 0.1  # seconds between two looks at the files; nothing portable tells that a file has grown
 LATE_MS = 50  # an event is shown once it is this old, so that a node that writes a little later comes in order
 
-_SPAN = re.compile(r"(\d+)\s*([smhd])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-
-EXAMPLES = """examples:
-  barnabas events                         everything that the nodes remember
-  barnabas events --follow --since 10m    the last ten minutes, and what comes
-  barnabas events --node 2 --json         one node, a JSON object a line
-docs/events.md lists every event with its fields."""
-
 
 def register(commands: Commands) -> None:
     events = commands.add_parser(
         "events",
-        help="what the cluster has decided, and why",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        help="tell what the cluster has decided, and why",
+        examples="""
+            barnabas events                         everything that the nodes remember
+            barnabas events --follow --since 10m    the last ten minutes, and what comes
+            barnabas events --node 2 --json         one node, a JSON object a line
+        """,
+        notes="docs/events.md lists every event with its fields.",
     )
     events.add_argument("--follow", "-f", action="store_true", help="go on with what comes, until Ctrl-C")
     events.add_argument("--json", action="store_true", help="JSON lines, as the nodes keep them")
     events.add_argument("--node", type=positive, metavar="N", help="only what this node tells")
-    events.add_argument("--since", type=since, metavar="WHEN", help="30s, 10m, 2h or 1d ago, or 2026-03-01T12:00:00Z")
+    events.add_argument("--since", type=moment, metavar="WHEN", help="30s, 10m, 2h or 1d ago, or 2026-03-01T12:00:00Z")
     add_data(events)
     events.set_defaults(run=run_events)
-
-
-def since(text: str) -> int:
-    """A moment in milliseconds since 1970: so long ago, or a date and time (UTC, unless it says otherwise)."""
-    span = _SPAN.fullmatch(text.strip())
-    if span is not None:
-        return time.time_ns() // 1_000_000 - int(span[1]) * _SECONDS[span[2]] * 1000
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no time, expected 30s, 10m, 2h or 1d, or a date and time such as 2026-03-01T12:00:00Z"
-        ) from None
-    return round((moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def run_events(arguments: argparse.Namespace) -> int:

@@ -13,32 +13,31 @@ if TYPE_CHECKING:
     from ..cluster.processes import NodeProcess
     from ..cluster.settings import NodeConfig
 
-KILL_EXAMPLES = """examples:
-  barnabas kill 2                  kill -9: the others go on without it
-  barnabas kill 2 --signal STOP    pause it; --signal CONT lets it go on
-  barnabas kill 2 --signal TERM    it hands over what it leads, and ends
-  barnabas restart 2               start it again"""
-
-NODE_EXAMPLES = """examples:
-  barnabas node cluster.toml --id 1 --format --cluster-id new    once, on the first machine: prints the id
-  barnabas node cluster.toml --id 2 --format --cluster-id ID     once, on each of the others
-  barnabas node cluster.toml --id 2                              each time
-configs/examples has a unit for systemd and a Containerfile."""
-
 
 def register(commands: Commands) -> None:
     kill = commands.add_parser(
         "kill",
         help="kill one node, or send it another signal",
-        epilog=KILL_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples="""
+            barnabas kill 2                  kill -9: the others go on without it
+            barnabas kill 2 --signal STOP    pause it; --signal CONT lets it go on
+            barnabas kill 2 --signal TERM    it hands over what it leads, and ends
+            barnabas restart 2               start it again
+        """,
     )
     kill.add_argument("node", type=positive, metavar="NODE", help="its id")
     kill.add_argument("--signal", type=named_signal, default=signal.SIGKILL, metavar="NAME", help="default: KILL")
     add_data(kill)
     kill.set_defaults(run=run_kill)
 
-    restart = commands.add_parser("restart", help="start one node again, after stopping it if it runs")
+    restart = commands.add_parser(
+        "restart",
+        help="start one node again, after stopping it if it runs",
+        examples="""
+            barnabas restart 2
+        """,
+        notes="It has the same port and data as before. A node that runs hands over what it leads first.",
+    )
     restart.add_argument("node", type=positive, metavar="NODE", help="its id")
     add_data(restart)
     restart.set_defaults(run=run_restart)
@@ -48,8 +47,12 @@ def register(commands: Commands) -> None:
         help="run one node in the foreground (systemd, containers, other machines)",
         description="Run one node in the foreground. Its data directory must have been formatted, by `barnabas up` or, "
         "once, with --format, which ends when it is done.",
-        epilog=NODE_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples="""
+            barnabas node cluster.toml --id 1 --format --cluster-id new    once, on the first machine: prints the id
+            barnabas node cluster.toml --id 2 --format --cluster-id 1gyIBP17QhqQijxZNMlgGg    once, on each other one
+            barnabas node cluster.toml --id 2                              each time
+        """,
+        notes="configs/examples has a unit for systemd and a Containerfile.",
     )
     node.add_argument("config", metavar="CONFIG", help="the cluster file, the same on every machine")
     node.add_argument("--id", type=positive, required=True, metavar="N", help="which of its nodes")
@@ -90,13 +93,13 @@ def run_kill(arguments: argparse.Namespace) -> int:
 
 
 def run_restart(arguments: argparse.Namespace) -> int:
+    formatted, node, process = _one(arguments)
     from ..cluster.launcher import Launcher
     from ..cluster.node_process import run_forked
     from ..cluster.processes import forget, supervisor_of, terminate
     from ..cluster.supervision import await_restart
     from ..cluster.supervisor import STOP_PATIENCE, await_process, start_links
 
-    formatted, node, process = _one(arguments)
     supervisor = supervisor_of(formatted.directory)
     launcher = Launcher(formatted, run_forked)
     if supervisor is None:

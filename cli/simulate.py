@@ -4,7 +4,6 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from .arguments import Commands, WrongUsage, add_json, positive, seconds, whole
@@ -31,7 +30,16 @@ class Ask(NamedTuple):
 
 
 def register(commands: Commands) -> None:
-    simulate = commands.add_parser("simulate", help="run the protocols against a hostile network and hostile disks")
+    simulate = commands.add_parser(
+        "simulate",
+        help="run the protocols against a hostile network and hostile disks",
+        examples="""
+            barnabas simulate --seed 7                        one run, which can be replayed
+            barnabas simulate --seeds 20 --seconds 30         many, on all cores
+            barnabas simulate --seed 7 --trace --node b1      told message by message
+            barnabas simulate --bugs                          put historic bugs back, and find each
+        """,
+    )
     which = simulate.add_mutually_exclusive_group()
     which.add_argument("--seed", type=whole, metavar="N", help="replay this seed (default: 1)")
     which.add_argument("--seeds", type=positive, metavar="N", help="run the seeds 1 to N")
@@ -115,6 +123,8 @@ def _reports(arguments: argparse.Namespace, ask: Ask) -> "Iterator[Report]":
     if jobs == 1:
         yield from (_one(seed, ask) for seed in seeds)
         return
+    from concurrent.futures import ProcessPoolExecutor
+
     with ProcessPoolExecutor(jobs) as pool:
         yield from pool.map(_one, seeds, [ask] * len(seeds))
 

@@ -3,18 +3,25 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from .arguments import Commands, WrongUsage, add_cluster, add_json, bootstrap_of, positive, seconds
+from .arguments import Commands, WrongUsage, add_cluster, add_json, admin_of, positive, seconds
 
 if TYPE_CHECKING:
     from ..actors.messages import TopicPicture
 
 
 def register(commands: Commands) -> None:
-    topic = commands.add_parser("topic", help="create, list, describe and delete topics")
-    verbs = topic.add_subparsers(metavar="COMMAND", required=True)
+    verbs = commands.add_group("topic", help="create, list, describe and delete topics")
 
-    create = verbs.add_parser("create", help="create a topic")
-    create.add_argument("topic", metavar="TOPIC")
+    create = verbs.add_parser(
+        "create",
+        help="create a topic",
+        examples="""
+            barnabas topic create orders --partitions 6
+            barnabas topic create ledger --replication 3 --config min.insync.replicas=2 --config retention.ms=-1
+            barnabas topic create clicks --config durability=os     acknowledged means in the page cache, as in Kafka
+        """,
+    )
+    create.add_argument("topic", metavar="TOPIC", help="its name")
     create.add_argument("--partitions", type=positive, default=-1, metavar="N", help="default: as the cluster says")
     create.add_argument("--replication", type=positive, default=-1, metavar="N", help="default: as the cluster says")
     create.add_argument(
@@ -22,17 +29,37 @@ def register(commands: Commands) -> None:
     )
     create.set_defaults(run=run_create)
 
-    listing = verbs.add_parser("list", help="list topics")
+    listing = verbs.add_parser(
+        "list",
+        help="list topics",
+        examples="""
+            barnabas topic list
+            barnabas topic list --json
+        """,
+    )
     add_json(listing)
     listing.set_defaults(run=run_list)
 
-    describe = verbs.add_parser("describe", help="leaders, replicas and configs")
+    describe = verbs.add_parser(
+        "describe",
+        help="tell leaders, replicas and configs of topics",
+        examples="""
+            barnabas topic describe                  all topics
+            barnabas topic describe orders --json
+        """,
+    )
     describe.add_argument("topics", nargs="*", metavar="TOPIC", help="default: all")
     add_json(describe)
     describe.set_defaults(run=run_describe)
 
-    delete = verbs.add_parser("delete", help="delete a topic and all its events")
-    delete.add_argument("topic", metavar="TOPIC")
+    delete = verbs.add_parser(
+        "delete",
+        help="delete a topic and all its events",
+        examples="""
+            barnabas topic delete orders
+        """,
+    )
+    delete.add_argument("topic", metavar="TOPIC", help="its name")
     delete.set_defaults(run=run_delete)
 
     for verb in (create, listing, describe, delete):
@@ -41,15 +68,13 @@ def register(commands: Commands) -> None:
 
 
 def run_create(arguments: argparse.Namespace) -> int:
-    from ..client import Admin
-
     configs: dict[str, str] = {}
     for text in arguments.config:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise WrongUsage(f"--config takes NAME=VALUE, not `{text}`")
         configs[name] = value
-    with Admin(bootstrap_of(arguments)) as admin:
+    with admin_of(arguments) as admin:
         admin.create_topic(
             arguments.topic, arguments.partitions, arguments.replication, configs, timeout=arguments.timeout
         )
@@ -58,10 +83,9 @@ def run_create(arguments: argparse.Namespace) -> int:
 
 
 def run_list(arguments: argparse.Namespace) -> int:
-    from ..client import Admin
     from .output import as_json
 
-    with Admin(bootstrap_of(arguments)) as admin:
+    with admin_of(arguments) as admin:
         names = admin.list_topics(timeout=arguments.timeout)
     if arguments.json:
         as_json(names)
@@ -72,10 +96,9 @@ def run_list(arguments: argparse.Namespace) -> int:
 
 
 def run_describe(arguments: argparse.Namespace) -> int:
-    from ..client import Admin
     from .output import as_json
 
-    with Admin(bootstrap_of(arguments)) as admin:
+    with admin_of(arguments) as admin:
         pictures = admin.describe_topics(arguments.topics or None, timeout=arguments.timeout)
     if arguments.json:
         as_json([_plain(picture) for picture in pictures])
@@ -86,9 +109,7 @@ def run_describe(arguments: argparse.Namespace) -> int:
 
 
 def run_delete(arguments: argparse.Namespace) -> int:
-    from ..client import Admin
-
-    with Admin(bootstrap_of(arguments)) as admin:
+    with admin_of(arguments) as admin:
         admin.delete_topic(arguments.topic, timeout=arguments.timeout)
     print(f"deleted topic {arguments.topic}")
     return 0

@@ -16,17 +16,24 @@ _METADATA = "metadata/__cluster_metadata-0"
 
 
 def register(commands: Commands) -> None:
-    verify = commands.add_parser("verify", help="check the logs on disk of a cluster that is stopped")
+    verify = commands.add_parser(
+        "verify",
+        help="check the logs on disk of a cluster that is stopped",
+        examples="""
+            barnabas verify barnabas-data             a whole cluster: replicas are compared, too
+            barnabas verify barnabas-data/node-2      one node
+        """,
+    )
     verify.add_argument("data", metavar="DATA", help="a cluster's data directory, or one node's")
     add_json(verify)
     verify.set_defaults(run=run_verify)
 
 
 def run_verify(arguments: argparse.Namespace) -> int:
+    nodes = _nodes(Path(arguments.data))
     from ..storage.verify import verify_data_dir, verify_log
     from .output import as_json
 
-    nodes = _nodes(Path(arguments.data))
     findings: list[tuple[str, Finding]] = []
     for name, reader in nodes.items():
         findings += [(name, finding) for finding in verify_data_dir(reader)]

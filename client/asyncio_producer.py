@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from .asyncio_bridge import Bridge, OnLoop
-from .errors import OperationTimeout
+from .errors import BufferFull, OperationTimeout
 from .outcomes import FailedRecord, OnError, RecordMetadata, SendFuture
 from .producer_core import Headers, ProducerCore
 
@@ -84,8 +84,18 @@ class AsyncProducer(ProducerCore, OnLoop):
     async def send_many(
         self, topic: str, pairs: Iterable[tuple[bytes | str | None, bytes | str | None]]
     ) -> list[asyncio.Future[RecordMetadata]]:
-        """Hand over many (key, value); one future each. Waits and raises as `send` does."""
-        return [await self.send(topic, value, key) for key, value in pairs]
+        """Hand over many (key, value); one future each. Waits and raises as `send` does.
+
+        Those before the one that had no room are delivered all the same: their futures are in `BufferFull.handed`.
+        """
+        futures: list[asyncio.Future[RecordMetadata]] = []
+        try:
+            for key, value in pairs:
+                futures.append(await self.send(topic, value, key))
+        except BufferFull as full:
+            full.handed = futures
+            raise
+        return futures
 
     async def flush(self, timeout: float | None = None) -> None:
         """Wait until all that was sent before has an outcome. Failures are told by the futures, not here.

@@ -5,6 +5,8 @@ The text says what was expected, what was found, and what to do next.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..actors.client_commands import Failure, Why
 from ..actors.errors import ErrorCode
 
@@ -30,7 +32,12 @@ class OperationTimeout(BarnabasError, TimeoutError):
 
 
 class BufferFull(BarnabasError):
-    """More records are waiting to be sent than `buffer_bytes` allows."""
+    """More records are waiting to be sent than `buffer_bytes` allows.
+
+    From `send_many`: `handed` are the futures of the records that had room; these are being delivered all the same.
+    """
+
+    handed: Sequence[object] = ()
 
 
 class RecordTooLarge(BarnabasError):

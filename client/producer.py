@@ -8,7 +8,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-from .errors import OperationTimeout
+from .errors import BufferFull, OperationTimeout
 from .outcomes import FailedRecord as FailedRecord
 from .outcomes import RecordMetadata as RecordMetadata
 from .outcomes import SendFuture as SendFuture
@@ -44,7 +44,10 @@ class Producer(ProducerCore):
         return future
 
     def send_many(self, topic: str, pairs: Iterable[tuple[bytes | str | None, bytes | str | None]]) -> list[SendFuture]:
-        """Hand over many (key, value); one future each. Blocks and raises as `send` does."""
+        """Hand over many (key, value); one future each. Blocks and raises as `send` does.
+
+        Those before the one that had no room are delivered all the same: their futures are in `BufferFull.handed`.
+        """
         futures: list[SendFuture] = []
         rest = iter(pairs)
         most = FEW
@@ -53,7 +56,11 @@ class Producer(ProducerCore):
             if not records:
                 return futures
             if not self._offer_all(topic, None, records, handed):
-                self._when_there_is_room(partial(self._offer_all, topic, None, records, handed))
+                try:
+                    self._when_there_is_room(partial(self._offer_all, topic, None, records, handed))
+                except BufferFull as full:
+                    full.handed = futures
+                    raise
             futures += handed
             most = self._next_many(handed)
 

@@ -9,7 +9,7 @@ import pytest
 from client_runtime import WorldRuntime
 from client_world import ClientWorld
 
-from barnabas.client import Admin, Consumer, FailedRecord, Producer
+from barnabas.client import Admin, Consumer, FailedRecord, Producer, SendFuture
 from barnabas.client.errors import (
     BufferFull,
     Closed,
@@ -77,6 +77,19 @@ def test_send_blocks_while_the_buffer_is_full_and_then_says_so(world: ClientWorl
     producer.close(0.1)
     with pytest.raises(Closed):
         producer.send("t", b"x")
+
+
+def test_what_had_room_before_the_buffer_was_full_is_delivered_and_has_its_futures(world: ClientWorld) -> None:
+    for index in (0, 1):
+        world.lead("t", index, -1, tell=False)
+    with producer_in(world, buffer_bytes=1_000, max_block_ms=50) as producer:
+        with pytest.raises(BufferFull) as full:
+            producer.send_many("t", ((None, b"x" * 100) for _ in range(20)))
+        handed = [future for future in full.value.handed if isinstance(future, SendFuture)]
+        assert 0 < len(handed) == len(full.value.handed) < 20
+        for index in (0, 1):
+            world.lead("t", index, 1)
+        assert {future.result(10).topic for future in handed} == {"t"}
 
 
 def test_errors_have_types(world: ClientWorld) -> None:

@@ -226,6 +226,17 @@ def test_offsets_are_looked_up_until_the_leader_knows_them() -> None:
     assert "no partition 7" in shelf.lookup_failures["r"].sentence
 
 
+def test_whoever_asks_for_what_is_not_there_is_told_when_that_is_settled() -> None:
+    world, shelf, _ = reading(Start(0))
+    world.tell(LookUp("partition", [("t", 7, LATEST)], 600_000))
+    world.tell(LookUp("topic", [("nothing", 0, LATEST)], 600_000))
+    world.run(ConsumerSettings().topic_timeout_ms - 100)
+    assert shelf.lookup_failures == {}
+    world.run(600)
+    assert "no partition 7" in shelf.lookup_failures["partition"].sentence
+    assert "no topic nothing" in shelf.lookup_failures["topic"].sentence
+
+
 def test_an_answer_from_before_a_seek_leaves_no_gap() -> None:
     world, shelf, _ = reading(Start(EARLIEST))
     world.run(20)

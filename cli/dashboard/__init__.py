@@ -12,11 +12,6 @@ if TYPE_CHECKING:
     from ...cluster.formatting import Formatted
     from .screen import Screen
 
-EXAMPLES = """examples:
-  barnabas dashboard                           the cluster in ./barnabas-data; press ? for the keys
-  barnabas dashboard --bootstrap HOST:PORT     a cluster elsewhere, without stopping and starting its nodes
-  barnabas dashboard --snapshot now.svg        a picture of what the screen would show; also .txt and .html"""
-
 SUFFIXES = (".svg", ".txt", ".html")
 SNAPSHOT_SIZE = (120, 40)
 
@@ -25,8 +20,11 @@ def register(commands: Commands) -> None:
     dashboard = commands.add_parser(
         "dashboard",
         help="watch the cluster live, and play with it",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples="""
+            barnabas dashboard                           the cluster in ./barnabas-data; press ? for the keys
+            barnabas dashboard --bootstrap HOST:PORT     a cluster elsewhere, without stopping and starting its nodes
+            barnabas dashboard --snapshot now.svg        a picture of what the screen would show; also .txt and .html
+        """,
     )
     dashboard.add_argument("--snapshot", metavar="FILE", help="write a picture (.svg, .txt or .html), and end")
     dashboard.add_argument("--size", type=size, metavar="WxH", help="of the picture (default: the terminal's)")
