@@ -237,7 +237,8 @@ class Lane:
             return Failure(
                 Why.UNKNOWN_OUTCOME, f"records for {place} were sent, and nobody knows whether they are written"
             )
-        return Failure(Why.TIMED_OUT, f"records for {place} could not be sent in time, and were not written")
+        sentence = f"{place} had no leader that took the records in time; they were not written: are its brokers up?"
+        return Failure(Why.TIMED_OUT, sentence)
 
     def _settle(self) -> list[Outcome]:
         """What the head's outcome means for those behind it."""
