@@ -139,7 +139,7 @@ def run_produce(arguments: argparse.Namespace) -> int:
         buffer_bytes=arguments.buffer_bytes,
         delivery_timeout_ms=timeout_ms,
         topic_timeout_ms=min(timeout_ms, TOPIC_TIMEOUT_MS),
-        max_block_ms=timeout_ms,
+        max_block_ms=timeout_ms + 5_000,  # why records fail says more than that there is no room for others
         on_error=news.lost,
     )
     progress = Progress("sent", shown=not sys.stdin.isatty())
