@@ -7,14 +7,14 @@ Such a request waits up to 100 ms while the metadata is fetched, and is then ser
 from __future__ import annotations
 
 from .kernel import Address, Context, Timer
-from .messages import Consume, FindOffsets, Partition, Produce
+from .messages import Consume, FindEpochEnds, FindOffsets, Partition, Produce
 from .metadata import MetadataImage
 
 WAIT_MS = 100
 MAX_WAITING = 1000
 """One more is answered UNKNOWN_LEADER_EPOCH at once."""
 
-Request = Produce | Consume | FindOffsets
+Request = Produce | Consume | FindOffsets | FindEpochEnds
 
 
 class AheadTimer(Timer, frozen=True):
@@ -62,5 +62,5 @@ def _asked(request: Request) -> list[tuple[Partition, int]]:
             return [(batch.partition, batch.leader_epoch) for batch in request.batches]
         case Consume():
             return [(part.partition, part.leader_epoch) for part in request.partitions]
-        case FindOffsets():
+        case FindOffsets() | FindEpochEnds():
             return [(query.partition, query.leader_epoch) for query in request.queries]

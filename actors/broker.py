@@ -49,6 +49,7 @@ from .messages import (
     Fetched,
     FetchLeadership,
     FindCoordinator,
+    FindEpochEnds,
     FindOffsets,
     GiveProducerId,
     HeartbeatReply,
@@ -87,6 +88,7 @@ class BrokerConfig(msgspec.Struct, frozen=True):
     controllers: dict[int, str]
     broadcasts: tuple[str, ...] = ()  # endpoints of the controllers' PUB sockets
     rack: str = ""
+    listeners: dict[str, str] = {}  # where other protocols are spoken, as advertised: name -> "HOST:PORT"
     boot_id: str = ""  # of the machine: equal to the last life's means that the page cache survived
     heartbeat_ms: int = 250
     lease_ms: int = 2700
@@ -127,6 +129,7 @@ class Broker(Actor):
             config.controllers,
             config.heartbeat_ms,
             config.lease_ms,
+            config.listeners,
         )
         self.metadata = MetadataFollower(config.cluster_id, config.controllers)
         self.logs = Replicas()
@@ -180,6 +183,11 @@ class Broker(Actor):
         """The offset of this life's registration; -1 before it."""
         return self.membership.broker_epoch
 
+    @property
+    def serving(self) -> bool:
+        """Whether metadata is applied past this life's registration: before that its image says nothing."""
+        return self._serving
+
     # --- Inputs ---
 
     def on_start(self, ctx: Context) -> None:
@@ -211,7 +219,7 @@ class Broker(Actor):
 
     def _hear(self, sender: Address, message: Message, ctx: Context) -> None:
         match message:
-            case Produce() | Consume() | FindOffsets():
+            case Produce() | Consume() | FindOffsets() | FindEpochEnds():
                 if self._ahead.park(sender, message, self.image, ctx):
                     self.metadata.refresh(ctx)
                 else:
@@ -470,6 +478,8 @@ class Broker(Actor):
                 self.reads.consume(sender, request, ctx)
             case FindOffsets():
                 self.reads.find_offsets(sender, request, ctx)
+            case FindEpochEnds():
+                self.reads.find_epoch_ends(sender, request, ctx)
 
     def _serve_waiting(self, number: int | None, ctx: Context) -> None:
         for sender, request in self._ahead.take(number, ctx):

@@ -11,6 +11,7 @@ it ends stale reads and shortens the window of acks=1.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Literal
 
 from ..storage.disk import Generation
@@ -41,7 +42,9 @@ class Membership:
         controllers: dict[int, str],
         heartbeat_ms: int,
         lease_ms: int,
+        listeners: Mapping[str, str] | None = None,
     ) -> None:
+        self.listeners = dict(listeners or {})  # where else this broker is spoken to, as advertised
         self.broker = broker
         self.cluster_id = cluster_id
         self.directory_id = directory_id
@@ -99,6 +102,7 @@ class Membership:
             same_boot,
             clean_epoch,
             life,
+            self.listeners,
         )
         self._ask(ctx)
 

@@ -51,6 +51,10 @@ from .envelope import PeerGone as PeerGone
 from .envelope import Reborn as Reborn
 from .envelope import TopicId as TopicId
 from .envelope import TopicName as TopicName
+from .epoch_ends_messages import EpochEndsFound as EpochEndsFound
+from .epoch_ends_messages import EpochQuery as EpochQuery
+from .epoch_ends_messages import FindEpochEnds as FindEpochEnds
+from .epoch_ends_messages import FoundEpochEnd as FoundEpochEnd
 from .errors import ErrorCode
 from .group_admin_messages import DeleteGroup as DeleteGroup
 from .group_admin_messages import DescribeGroup as DescribeGroup
@@ -218,6 +222,7 @@ class Register(Message, frozen=True):
     `same_boot`: the machine has not booted since the last life ended, so its page cache survived.
     `clean_epoch`: the broker epoch in the clean-shutdown marker, -1 without one (D3).
     `life`: how often this data directory has been started (`lives`).
+    `listeners`: where other protocols are spoken, as advertised: name -> "HOST:PORT".
     """
 
     id: int
@@ -231,6 +236,7 @@ class Register(Message, frozen=True):
     same_boot: bool
     clean_epoch: int
     life: int = 0
+    listeners: dict[str, str] = {}
 
 
 class Registered(Message, frozen=True):
@@ -496,7 +502,10 @@ class Consume(Message, frozen=True):
 
 
 class ConsumedPartition(Part, frozen=True):
-    """Whole batches, beginning with the one that contains the offset asked for: skip the records before it."""
+    """Whole batches, beginning with the one that contains the offset asked for: skip the records before it.
+
+    `hw` is -1 while a new leader cannot tell what is committed; records below `served` are given out even then.
+    """
 
     partition: Partition
     error: ErrorCode
@@ -505,6 +514,7 @@ class ConsumedPartition(Part, frozen=True):
     records: Payload | None = None
     leader: int = -1
     leader_epoch: int = -1
+    served: int = -1
 
 
 class Consumed(Message, frozen=True):
@@ -516,10 +526,11 @@ class Consumed(Message, frozen=True):
 
 EARLIEST = -2
 LATEST = -1
+NEWEST = -3
 
 
 class OffsetQuery(Part, frozen=True):
-    """`timestamp` is EARLIEST, LATEST, or a time: then the first record at or after it."""
+    """`timestamp` is EARLIEST, LATEST, NEWEST (the record with the largest time), or a time: the first one since."""
 
     partition: Partition
     leader_epoch: int
@@ -534,7 +545,10 @@ class FindOffsets(Message, frozen=True):
 
 
 class FoundOffset(Part, frozen=True):
-    """`offset` -1 when no record is that late. OFFSET_NOT_AVAILABLE: a new leader does not know yet, ask again."""
+    """`offset` -1 when no record is that late. OFFSET_NOT_AVAILABLE: a new leader does not know yet, ask again.
+
+    `epoch` is the leader epoch in which the record at the offset was written, or would be; -1 if nobody knows.
+    """
 
     partition: Partition
     error: ErrorCode
@@ -542,6 +556,7 @@ class FoundOffset(Part, frozen=True):
     timestamp: int = -1
     leader: int = -1
     leader_epoch: int = -1
+    epoch: int = -1
 
 
 class OffsetsFound(Message, frozen=True):

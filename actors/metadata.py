@@ -180,6 +180,7 @@ class MetadataImage:
             stopping=False,
             retired=retired,
             life=record.life,
+            listeners=record.listeners,
         )
 
     def _partition_created(self, record: PartitionCreated) -> None:

@@ -46,6 +46,7 @@ class BrokerRegistered(MetadataRecord, frozen=True):
     endpoint: str
     rack: str
     life: int = 0
+    listeners: dict[str, str] = {}
 
 
 class BrokerFenced(MetadataRecord, frozen=True):

@@ -131,7 +131,9 @@ def describe(image: MetadataImage, request: Describe, cluster_id: str) -> Descri
         controller=image.controller,
         controller_epoch=image.controller_epoch,
         brokers=[
-            BrokerPicture(state.id, state.endpoint, state.rack, state.epoch, state.fenced, state.stopping)
+            BrokerPicture(
+                state.id, state.endpoint, state.rack, state.epoch, state.fenced, state.stopping, state.listeners
+            )
             for _, state in sorted(image.brokers.items())
         ],
         topics=[_topic(image, topic) for topic in _topics(image, request.names)],

@@ -11,7 +11,7 @@ from .messages import Partition, TopicId
 class BrokerState(msgspec.Struct, frozen=True, array_like=True):
     """A registered broker. `epoch` is the offset of its registration; `retired` its earlier lives, the newest last.
 
-    `life`: how often its data directory had been started then.
+    `life`: how often its data directory had been started then. `listeners`: where it speaks other protocols, by name.
     """
 
     id: int
@@ -24,6 +24,7 @@ class BrokerState(msgspec.Struct, frozen=True, array_like=True):
     stopping: bool
     retired: tuple[Incarnation, ...] = ()
     life: int = 0
+    listeners: dict[str, str] = {}
 
 
 class TopicState(msgspec.Struct, frozen=True, array_like=True):

@@ -23,6 +23,7 @@ class BrokerPicture(Part, frozen=True):
     epoch: int
     fenced: bool
     stopping: bool
+    listeners: dict[str, str] = {}
 
 
 class PartitionPicture(Part, frozen=True):

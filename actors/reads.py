@@ -1,4 +1,4 @@
-"""Consumers' conversations: `Consume` and `FindOffsets`.
+"""Consumers' conversations: `Consume`, `FindOffsets` and `FindEpochEnds`.
 
 Only committed records are served: below the high watermark of a leader that holds its lease. A leader whose high
 watermark has not reached the start of its own epoch does not know yet what is committed beyond it, and says so with
@@ -20,11 +20,16 @@ from .kernel import Address, Context, Millis, Payload, Timer
 from .messages import (
     EARLIEST,
     LATEST,
+    NEWEST,
     Consume,
     Consumed,
     ConsumedPartition,
     ConsumePartition,
+    EpochEndsFound,
+    EpochQuery,
+    FindEpochEnds,
     FindOffsets,
+    FoundEpochEnd,
     FoundOffset,
     OffsetQuery,
     OffsetsFound,
@@ -155,7 +160,7 @@ class Reads:
 
     def _part(self, replica: Replica, error: ErrorCode, hw: int, records: Payload | None = None) -> ConsumedPartition:
         return ConsumedPartition(
-            replica.partition, error, hw, replica.log.start, records, replica.leader, replica.leader_epoch
+            replica.partition, error, hw, replica.log.start, records, replica.leader, replica.leader_epoch, replica.hw
         )
 
     # --- Offsets ---
@@ -172,16 +177,29 @@ class Reads:
         log = replica.log
         where = (replica.leader, replica.leader_epoch)
         if query.timestamp == EARLIEST:
-            return FoundOffset(query.partition, ErrorCode.NONE, log.start, -1, *where)
+            return FoundOffset(query.partition, ErrorCode.NONE, log.start, -1, *where, log.epochs.epoch_at(log.start))
         hw = replica.readable_hw
         if hw < 0:
             return FoundOffset(query.partition, ErrorCode.OFFSET_NOT_AVAILABLE, -1, -1, *where)
         if query.timestamp == LATEST:
-            return FoundOffset(query.partition, ErrorCode.NONE, hw, -1, *where)
+            return FoundOffset(query.partition, ErrorCode.NONE, hw, -1, *where, log.epochs.epoch_at(hw))
         try:
-            found = log.offset_for_time(query.timestamp, limit=hw)
+            newest = query.timestamp == NEWEST
+            found = log.newest(limit=hw) if newest else log.offset_for_time(query.timestamp, limit=hw)
         except CorruptLog as error:
             self._damaged(replica, str(error), ctx)
             return FoundOffset(query.partition, ErrorCode.KAFKA_STORAGE_ERROR)
         offset, timestamp = (-1, -1) if found is None else found
-        return FoundOffset(query.partition, ErrorCode.NONE, offset, timestamp, *where)
+        epoch = log.epochs.epoch_at(offset) if offset >= 0 else -1
+        return FoundOffset(query.partition, ErrorCode.NONE, offset, timestamp, *where, epoch)
+
+    def find_epoch_ends(self, sender: Address, request: FindEpochEnds, ctx: Context) -> None:
+        """Where leader epochs ended in this leader's log."""
+        ctx.send(sender, EpochEndsFound(request.id, [self._epoch_end(query, ctx) for query in request.queries]))
+
+    def _epoch_end(self, query: EpochQuery, ctx: Context) -> FoundEpochEnd:
+        replica = self._find(query.partition, query.leader_epoch, ctx)
+        if not isinstance(replica, Replica):
+            return FoundEpochEnd(query.partition, replica)
+        epoch, end = replica.log.epochs.end_offset_for(query.epoch, replica.log.end)
+        return FoundEpochEnd(query.partition, ErrorCode.NONE, epoch, end)

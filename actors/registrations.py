@@ -85,7 +85,13 @@ class Registrations:
             recovered={Partition(*replica.partition): replica for replica in message.recovered},
         )
         record = BrokerRegistered(
-            message.broker, message.incarnation, message.directory_id, message.endpoint, message.rack, message.life
+            message.broker,
+            message.incarnation,
+            message.directory_id,
+            message.endpoint,
+            message.rack,
+            message.life,
+            dict(sorted(message.listeners.items())),
         )
         now = ctx.now
 

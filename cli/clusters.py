@@ -93,6 +93,8 @@ def run_up(arguments: argparse.Namespace) -> int:
         for node in formatted.config.nodes:
             print(f"node {node.id}: {' and '.join(node.actors)} at {node.address.removeprefix('tcp://')}")
         print(f"ready after {time.monotonic() - began:.2f} s; bootstrap {formatted.bootstrap}", flush=True)
+        if formatted.kafka:
+            print(f"for Kafka clients: {formatted.kafka}", flush=True)
         if arguments.detach and not supervised:
             return 0
         return _watch(formatted, launcher, ready, supervised=supervised)
@@ -192,6 +194,7 @@ def run_ps(arguments: argparse.Namespace) -> int:
                 "state": "dead" if process is None else process.state(),
                 "actors": list(node.actors),
                 "address": node.address.removeprefix("tcp://"),
+                "kafka": node.kafka_advertised,
                 "data": str(formatted.config.data_of(node)),
             }
         )
@@ -199,9 +202,17 @@ def run_ps(arguments: argparse.Namespace) -> int:
         as_json(rows)
         return 0
     table(
-        ("NODE", "PID", "STATE", "ACTORS", "ADDRESS", "DATA"),
+        ("NODE", "PID", "STATE", "ACTORS", "ADDRESS", "KAFKA", "DATA"),
         [
-            (row["node"], row["pid"] or "-", row["state"], ",".join(node.actors), row["address"], row["data"])
+            (
+                row["node"],
+                row["pid"] or "-",
+                row["state"],
+                ",".join(node.actors),
+                row["address"],
+                row["kafka"] or "-",
+                row["data"],
+            )
             for row, node in zip(rows, formatted.config.nodes, strict=True)
         ],
     )
@@ -224,6 +235,7 @@ def run_describe(arguments: argparse.Namespace) -> int:
                     {
                         "broker": broker.broker,
                         "endpoint": broker.endpoint,
+                        "listeners": broker.listeners,
                         "rack": broker.rack or None,
                         "epoch": broker.epoch,
                         "fenced": broker.fenced,
@@ -242,11 +254,12 @@ def run_describe(arguments: argparse.Namespace) -> int:
         f"{topics} {'topic' if topics == 1 else 'topics'}, metadata offset {picture.offset}"
     )
     table(
-        ("BROKER", "ADDRESS", "STATE", "LEADS", "RACK"),
+        ("BROKER", "ADDRESS", "KAFKA", "STATE", "LEADS", "RACK"),
         [
             (
                 broker.broker,
                 broker.endpoint.removeprefix("tcp://"),
+                ",".join(broker.listeners.values()) or "-",
                 "fenced" if broker.fenced else "stopping" if broker.stopping else "serving",
                 leads.count(broker.broker),
                 broker.rack or "-",

@@ -26,6 +26,11 @@ class Endpoint(NamedTuple):
         return f"tcp://{self.host}:{self.port}"
 
     @property
+    def plain(self) -> str:
+        """Without the scheme."""
+        return f"{self.host}:{self.port}"
+
+    @property
     def is_loopback(self) -> bool:
         """Can this machine alone reach it? A name other than localhost may mean any machine."""
         address = self._ip()

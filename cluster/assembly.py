@@ -14,12 +14,17 @@ from typing import NamedTuple
 from ..actors.broker import Broker, BrokerConfig
 from ..actors.chronicle import Chronicle
 from ..actors.controller import Controller, ControllerConfig
+from ..actors.gateway import Gateway
 from ..actors.group_settings import GroupSettings
 from ..actors.groups import Groups
 from ..actors.kernel import Actor, Incarnation
 from ..actors.node import Node
 from ..actors.raft import Raft, RaftConfig, Voter
 from ..storage.disk import Disk
+from ..transport.kafka.door import Door
+from ..transport.kafka.exchange import GatewayOutlet
+from ..transport.kafka.limits import Limits
+from ..transport.kafka.view import View
 from .formatting import Formatted
 from .settings import ClusterConfig, NodeConfig, TopicDefaults
 
@@ -27,6 +32,8 @@ BROKER = "broker"
 CONTROLLER = "controller"
 GROUPS = "groups"
 EVENTS = "events"
+GATEWAY = "gateway"
+LISTENER = "PLAINTEXT"  # Kafka's name for a listener without encryption and passwords
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -73,7 +80,20 @@ def actors(formatted: Formatted, node: NodeConfig, boot: str) -> dict[str, Actor
     if node.is_broker:
         found[BROKER] = Broker(broker_config(formatted, node, boot))
         found[GROUPS] = Groups(group_settings(formatted))
+    if node.kafka_endpoint is not None:
+        found[GATEWAY] = Gateway(node.address, GatewayOutlet())
     return found
+
+
+def door(formatted: Formatted, node_id: int, made: Node, log: Callable[[str], None]) -> Door | None:
+    """The way into an assembled node for Kafka's clients; None if it has none."""
+    node = formatted.config.node(node_id)
+    broker = made.actors.get(BROKER)
+    if node.kafka_endpoint is None or not isinstance(broker, Broker):
+        return None
+    settings = formatted.config.broker
+    limits = Limits(**{field: getattr(settings, field) for field in Limits.__struct_fields__})
+    return Door(node.kafka, View(broker, node_id, formatted.cluster_id, LISTENER), limits, log)
 
 
 def raft_config(formatted: Formatted, node: NodeConfig) -> RaftConfig:
@@ -113,6 +133,7 @@ def broker_config(formatted: Formatted, node: NodeConfig, boot: str) -> BrokerCo
         controllers={voter.id: voter.address for voter in config.controllers},
         broadcasts=tuple(voter.broadcast for voter in config.controllers),
         rack=node.rack or "",
+        listeners={} if node.kafka_advertised is None else {LISTENER: node.kafka_advertised},
         boot_id=boot,
         heartbeat_ms=config.timing.broker_heartbeat_ms,
         lease_ms=config.timing.broker_lease_ms,

@@ -24,11 +24,22 @@ from msgspec.structs import FieldInfo, fields, replace
 
 from .addresses import Endpoint, parse_address
 from .rules import Problem, problems
-from .settings import Actor, ClusterConfig, ClusterOptions, Durability, NodeConfig, Timing, TopicDefaults
+from .settings import (
+    KAFKA_PORT,
+    Actor,
+    BrokerSettings,
+    ClusterConfig,
+    ClusterOptions,
+    Durability,
+    NodeConfig,
+    Timing,
+    TopicDefaults,
+)
 from .toml_lines import KeyPath, key_lines, line_of
 
 __all__ = [
     "Actor",
+    "BrokerSettings",
     "ClusterConfig",
     "ClusterOptions",
     "ConfigError",
@@ -80,6 +91,9 @@ def parse(text: str, name: str = "cluster.toml") -> ClusterConfig:
         document: dict[str, object] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         _refuse_syntax(name, text, str(error))
+    settings = document.get("broker")
+    if isinstance(settings, dict):
+        document["broker"] = dict(_dotted_keys(settings))
     for problem in _shape(document):
         _refuse(name, text, problem)
     config = _completed(msgspec.convert(document, type=ClusterConfig), document)
@@ -101,23 +115,37 @@ def local(brokers: int = 3, *, data: str = "barnabas-data", name: str = "barnaba
 
 
 def _completed(config: ClusterConfig, document: dict[str, object]) -> ClusterConfig:
-    """Addresses in their full form, and each broadcast on its node's host."""
+    """Addresses in their full form, each broadcast and Kafka listener on its node's host."""
     tables = document["node"]
     assert isinstance(tables, list)
     nodes: list[NodeConfig] = []
     for node, table in zip(config.nodes, tables, strict=True):
         address = parse_address(node.address)
         broadcast = parse_address(node.broadcast)
+        kafka = parse_address(node.kafka)
         if address is not None and "broadcast" not in table:
             broadcast = Endpoint(address.host, 0)
+        if address is not None and node.is_broker and "kafka" not in table:
+            kafka = Endpoint(address.host, 0 if address.is_loopback else KAFKA_PORT)
         nodes.append(
             replace(
                 node,
                 address=node.address if address is None else str(address),  # what is no address, a rule refuses
                 broadcast=node.broadcast if broadcast is None else str(broadcast),
+                kafka=node.kafka if kafka is None else kafka.plain,  # as clients write it, without a scheme
             )
         )
     return replace(config, nodes=tuple(nodes))
+
+
+def _dotted_keys(table: dict[str, object], before: str = "") -> Iterator[tuple[str, object]]:
+    """Kafka's names are dotted keys, which TOML takes for tables within tables."""
+    for key, value in table.items():
+        name = f"{before}{key}"
+        if isinstance(value, dict):
+            yield from _dotted_keys(value, f"{name}.")
+        else:
+            yield name, value
 
 
 # -- the shape of the file: tables, keys and types
@@ -128,6 +156,7 @@ def _shape(document: dict[str, object]) -> Iterator[Problem]:
     tables: list[tuple[str, type[msgspec.Struct]]] = [
         ("cluster", ClusterOptions),
         ("topic_defaults", TopicDefaults),
+        ("broker", BrokerSettings),
         ("timing", Timing),
     ]
     for key, kind in tables:
@@ -191,12 +220,19 @@ def _expected(kind: object) -> str:
 
 def _refuse(name: str, text: str, problem: Problem) -> NoReturn:
     lines = key_lines(text)
-    line = line_of(problem.path, lines)
+    line = line_of(_as_written(problem.path, lines), lines)
     sentence = problem.text
     if problem.other is not None:
         sentence = sentence.replace("{other}", str(line_of(problem.other, lines)))
     place = name if line is None else f"{name}, line {line}"
     raise ConfigError(f"{place}: {sentence}" + ("" if sentence.endswith("?") else "."))
+
+
+def _as_written(path: KeyPath, lines: dict[KeyPath, int]) -> KeyPath:
+    """The path of a key of [broker] as the file has it: in one piece if it is quoted, else in several."""
+    if path[:1] != ("broker",) or path in lines:
+        return path
+    return ("broker", *(part for key in path[1:] for part in str(key).split(".")))
 
 
 def _refuse_syntax(name: str, text: str, complaint: str) -> NoReturn:

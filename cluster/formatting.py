@@ -59,6 +59,12 @@ class Formatted(msgspec.Struct, frozen=True):
         """Where clients begin: every broker."""
         return ",".join(node.address.removeprefix("tcp://") for node in self.config.brokers)
 
+    @property
+    def kafka(self) -> str:
+        """Where Kafka's clients begin: every broker that serves them; empty if none does."""
+        places = [node.kafka_advertised for node in self.config.brokers]
+        return ",".join(place for place in places if place is not None)
+
 
 def read_formatted(directory: Path) -> Formatted | None:
     """The cluster that was last started from this data directory; None if there is none."""
@@ -136,6 +142,9 @@ def _keep_ports(node: NodeConfig, before: NodeConfig) -> NodeConfig:
         node = replace(node, address=before.address)
     if node.broadcast_endpoint.port == 0 and node.broadcast_endpoint.host == before.broadcast_endpoint.host:
         node = replace(node, broadcast=before.broadcast)
+    kafka, then = node.kafka_endpoint, before.kafka_endpoint
+    if kafka is not None and then is not None and kafka.port == 0 and kafka.host == then.host:
+        node = replace(node, kafka=then.plain)
     return node
 
 

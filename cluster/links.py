@@ -52,6 +52,7 @@ def link_ports(config: ClusterConfig, before: LinkPorts | None) -> LinkPorts | N
         way = known.get((source.id, target.id))
         asked += [free, free] if way is None else [way.address, way.broadcast or free]
     own = [endpoint for node in config.nodes for endpoint in (node.endpoint, node.broadcast_endpoint)]
+    own += [node.kafka_endpoint for node in config.nodes if node.kafka_endpoint is not None]
     chosen = map(str, free_ports([*own, *map(_endpoint, asked)])[len(own) :])
     control = next(chosen)
     ways = []

@@ -25,7 +25,7 @@ from ..storage.disk import StorageError
 from ..storage.real import RealDisk
 from ..transport.errors import TransportError
 from ..transport.process import Ended, Ending, Shell
-from .assembly import BROKER, EVENTS, assemble, seat
+from .assembly import BROKER, EVENTS, assemble, door, seat
 from .event_file import EventFile
 from .formatting import LINKS_LOG, LOG_FILE, ClusterRefused, Formatted, claim_directory
 from .injection import FAULTS_FILE, Obeying, allowed
@@ -151,6 +151,7 @@ def node_shell(
         broadcast=place.broadcast,
         subscribe=place.subscribe,
         topics={"M": BROKER},
+        door=door(formatted, node_id, made, log),
         watch=place.watch,
         insecure=config.cluster.insecure,
         dial=dialled(config, formatted.links, node_id),

@@ -19,6 +19,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from ..storage.checkpoint import Identity
+from .addresses import free_ports
 from .formatting import (
     ClusterRefused,
     Formatted,
@@ -51,7 +52,7 @@ def format_node(config: ClusterConfig, node_id: int, cluster_id: str) -> Formatt
     config = config.with_data(str(Path(config.cluster.data).absolute()))
     stored = read_formatted(Path(config.cluster.data))
     node = _node(config, node_id)
-    config = kept_ports(config, stored)
+    config = _kafka_port(kept_ports(config, stored), node_id)
     _refuse_free_ports(config)
     directory = config.data_of(node)
     here = () if stored is None else stored.here
@@ -118,7 +119,7 @@ def formatted_node(config: ClusterConfig, node_id: int) -> Formatted:
     for process in living(stored.directory):
         if process.node == node_id:
             raise ClusterRefused(f"node {node_id} is running already, as process {process.pid}.")
-    config = kept_ports(config, stored)
+    config = _kafka_port(kept_ports(config, stored), node_id)
     _refuse_free_ports(config)
     links = stored.links if config.cluster.links == "proxied" else None
     if config.cluster.links == "proxied" and links_of(stored.directory) is None:
@@ -149,6 +150,17 @@ def _node(config: ClusterConfig, node_id: int) -> NodeConfig:
     except KeyError:
         ids = ", ".join(str(node.id) for node in config.nodes)
         raise ClusterRefused(f"there is no node {node_id} in the configuration, expected one of: {ids}.") from None
+
+
+def _kafka_port(config: ClusterConfig, node_id: int) -> ClusterConfig:
+    """Where any free port will do for this node's Kafka clients, one: the others hear of it from the controllers."""
+    kafka = config.node(node_id).kafka_endpoint
+    if kafka is None or kafka.port != 0:
+        return config
+    chosen = free_ports([kafka])[0].plain
+    return replace(
+        config, nodes=tuple(replace(node, kafka=chosen) if node.id == node_id else node for node in config.nodes)
+    )
 
 
 def _refuse_free_ports(config: ClusterConfig) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from .addresses import EXPECTED, Endpoint, parse_address
-from .settings import ClusterConfig, NodeConfig
+from .settings import NO_DOOR, ClusterConfig, NodeConfig
 from .toml_lines import KeyPath
 
 
@@ -24,6 +24,7 @@ def problems(config: ClusterConfig) -> Iterator[Problem]:
     yield from _addresses(config)
     yield from _identities(config)
     yield from _places(config)
+    yield from _advertised(config)
     yield from _quorum(config)
     yield from _topics(config)
     yield from _patience(config)
@@ -54,11 +55,17 @@ def _places(config: ClusterConfig) -> Iterator[Problem]:
     ports: dict[tuple[str, int], KeyPath] = {}
     directories: dict[str, KeyPath] = {}
     for index, node in enumerate(config.nodes):
-        for key, endpoint in (("address", node.endpoint), ("broadcast", node.broadcast_endpoint)):
+        endpoints = {"address": node.endpoint, "broadcast": node.broadcast_endpoint}
+        if node.kafka_endpoint is not None:
+            endpoints["kafka"] = node.kafka_endpoint
+        for key, endpoint in endpoints.items():
             path: KeyPath = ("node", index, key)
-            yield from _reachability(path, key, endpoint, config.cluster.insecure)
+            shown = endpoint.plain if key == "kafka" else str(endpoint)
+            yield from _reachability(
+                path, shown, endpoint, config.cluster.insecure, told=key == "kafka" and node.advertised is not None
+            )
             if endpoint.port != 0 and endpoint.place in ports:
-                text = f"`{key}` in [[node]] is {endpoint} as on line {{other}}, expected a port of its own"
+                text = f"`{key}` in [[node]] is {shown} as on line {{other}}, expected a port of its own"
                 yield Problem(path, text, ports[endpoint.place])
             ports.setdefault(endpoint.place, path)
         directory = str(config.data_of(node))
@@ -69,25 +76,44 @@ def _places(config: ClusterConfig) -> Iterator[Problem]:
         directories.setdefault(directory, path)
 
 
-def _reachability(path: KeyPath, key: str, endpoint: Endpoint, insecure: bool) -> Iterator[Problem]:
+def _advertised(config: ClusterConfig) -> Iterator[Problem]:
+    """What Kafka's clients are told must be a place, and another one for each broker."""
+    places: dict[tuple[str, int], KeyPath] = {}
+    for index, node in enumerate(config.nodes):
+        endpoint = None if node.advertised is None else parse_address(node.advertised)
+        if endpoint is None or node.kafka_endpoint is None:
+            continue
+        path: KeyPath = ("node", index, "advertised")
+        if endpoint.port == 0 or endpoint.is_wildcard:
+            text = f'`advertised` in [[node]] is "{node.advertised}", expected the HOST:PORT by which clients connect'
+            yield Problem(path, text)
+        if endpoint.place in places:
+            text = f"`advertised` in [[node]] is {endpoint.plain} as on line {{other}}, expected one for each broker"
+            yield Problem(path, text, places[endpoint.place])
+        places.setdefault(endpoint.place, path)
+
+
+def _reachability(path: KeyPath, shown: str, endpoint: Endpoint, insecure: bool, *, told: bool) -> Iterator[Problem]:
+    """`told`: whoever connects there is told another address."""
+    key = path[-1]
     if endpoint.is_loopback:
         return
     if not insecure:
         yield Problem(
             path,
-            f"`{key}` in [[node]] is {endpoint}, which other machines may reach without a password; expected a "
+            f"`{key}` in [[node]] is {shown}, which other machines may reach without a password; expected a "
             "loopback address such as 127.0.0.1, or `insecure = true` in [cluster]",
         )
-    if endpoint.is_wildcard:
+    if endpoint.is_wildcard and not told:
         yield Problem(
             path,
-            f"`{key}` in [[node]] is {endpoint}, which nobody can connect to; expected the address by which the other "
+            f"`{key}` in [[node]] is {shown}, which nobody can connect to; expected the address by which the other "
             "nodes reach this one",
         )
     if endpoint.port == 0:
         yield Problem(
             path,
-            f"`{key}` in [[node]] is {endpoint}, expected a port from 1 to 65535, because other machines must know it",
+            f"`{key}` in [[node]] is {shown}, expected a port from 1 to 65535, because other machines must know it",
         )
 
 
@@ -147,4 +173,6 @@ def _first_given(config: ClusterConfig, *keys: str) -> str:
 
 
 def _listening(node: NodeConfig) -> tuple[tuple[str, str], ...]:
-    return ("address", node.address), ("broadcast", node.broadcast)
+    listening = ("address", node.address), ("broadcast", node.broadcast)
+    advertised = () if node.advertised is None else (("advertised", node.advertised),)
+    return (*listening, *advertised) if node.kafka == NO_DOOR else (*listening, ("kafka", node.kafka), *advertised)

@@ -146,8 +146,12 @@ class Cluster:
 
     @property
     def kafka(self) -> str:
-        """Where any Kafka client begins. Not yet: brokers speak their native protocol only."""
-        raise NotPossible("this version has no Kafka port: use the clients of Barnabas, with `bootstrap`")
+        """Where any Kafka client begins: "127.0.0.1:PORT,..."."""
+        if not self.formatted.kafka:
+            raise NotPossible(
+                'no node of this cluster serves Kafka clients: give one an address instead of kafka = "none"'
+            )
+        return self.formatted.kafka
 
     @property
     def directory(self) -> Path:

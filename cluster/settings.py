@@ -15,6 +15,8 @@ from .addresses import Endpoint, free_ports, parse_address
 MIB = 1024 * 1024
 DAY_MS = 24 * 60 * 60 * 1000
 FREE_PORT = "tcp://127.0.0.1:0"
+KAFKA_PORT = 9092  # where Kafka's clients look, and brokers listen that other machines reach
+NO_DOOR = "none"  # instead of an address: Kafka's clients are not served
 
 Durability = Literal["fsync", "os"]
 Actor = Literal["controller", "broker"]
@@ -37,9 +39,19 @@ SegmentBytes = Annotated[
     int, Meta(ge=MIB, le=2**31 - 1, description="a whole number of bytes from 1048576 to 2147483647")
 ]
 MessageBytes = Annotated[int, Meta(ge=1024, le=16 * MIB, description="a whole number of bytes from 1024 to 16777216")]
+RequestBytes = Annotated[
+    int, Meta(ge=1024, le=2**31 - 1, description="a whole number of bytes from 1024 to 2147483647")
+]
+QueuedBytes = Annotated[int, Meta(ge=MIB, description="a whole number of bytes, at least 1048576")]
+Connections = Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
 Actors = Annotated[
     tuple[Actor, ...], Meta(min_length=1, description='an array of "controller" and "broker", at least one of them')
 ]
+
+
+def dotted(name: str) -> str:
+    """A field's name as Kafka writes it."""
+    return name.replace("_", ".")
 
 
 class ClusterOptions(Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,6 +99,18 @@ class Timing(Struct, frozen=True, forbid_unknown_fields=True):
         return self.broker_session_ms - self.broker_lease_margin_ms
 
 
+class BrokerSettings(Struct, frozen=True, forbid_unknown_fields=True, rename=dotted):
+    """[broker]: how brokers serve Kafka's clients; every name is Kafka's, with dots."""
+
+    auto_create_topics_enable: Flag = True  # is a topic created that a Kafka client asks for and that does not exist?
+    socket_request_max_bytes: RequestBytes = 100 * MIB  # the largest request that is read
+    max_connections: Connections = 10_000  # of Kafka clients at one broker; one more is closed at once
+    connections_max_idle_ms: Millis = 600_000  # a connection without requests for so long is closed
+    queued_max_request_bytes: QueuedBytes = 256 * MIB  # of requests that are read in part or wait, at one broker
+    queued_max_response_bytes: QueuedBytes = 256 * MIB  # of replies that clients do not take, at one broker
+    fetch_max_bytes: RequestBytes = 55 * MIB  # of records in one answer, whatever a consumer asks for
+
+
 class NodeConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """[[node]]: one process, and what crashes together."""
 
@@ -94,6 +118,8 @@ class NodeConfig(Struct, frozen=True, forbid_unknown_fields=True):
     actors: Actors = ("controller", "broker")
     address: Text = FREE_PORT  # of the ROUTER socket: tcp://HOST:PORT; port 0 means a free one at start
     broadcast: Text = FREE_PORT  # of the PUB socket; a file that is silent means the address's host, a free port
+    kafka: Text = "127.0.0.1:0"  # where Kafka clients are served, HOST:PORT; port 0 means a free one; or "none"
+    advertised: Text | None = None  # HOST:PORT that Kafka clients are told to connect to; None means `kafka`
     data: Text | None = None  # a directory of its own; None means DATA/node-ID
     rack: Text | None = None  # replicas are spread over racks; None means that nobody knows
     restart: Restart | None = None  # None means as [cluster] says
@@ -114,6 +140,16 @@ class NodeConfig(Struct, frozen=True, forbid_unknown_fields=True):
     def broadcast_endpoint(self) -> Endpoint:
         return _endpoint(self.broadcast)
 
+    @property
+    def kafka_endpoint(self) -> Endpoint | None:
+        """Where Kafka's clients are served; None if they are not."""
+        return _endpoint(self.kafka) if self.is_broker and self.kafka != NO_DOOR else None
+
+    @property
+    def kafka_advertised(self) -> str | None:
+        """HOST:PORT by which Kafka's clients reach this broker; None if they do not."""
+        return None if self.kafka_endpoint is None else self.advertised or self.kafka_endpoint.plain
+
 
 class ClusterConfig(Struct, frozen=True, forbid_unknown_fields=True, rename={"nodes": "node"}):
     """A whole cluster file. Start from `config.load`, `config.parse` or `config.local`."""
@@ -121,6 +157,7 @@ class ClusterConfig(Struct, frozen=True, forbid_unknown_fields=True, rename={"no
     nodes: tuple[NodeConfig, ...]
     cluster: ClusterOptions = ClusterOptions()
     topic_defaults: TopicDefaults = TopicDefaults()
+    broker: BrokerSettings = BrokerSettings()
     timing: Timing = Timing()
 
     @property
@@ -163,8 +200,12 @@ class ClusterConfig(Struct, frozen=True, forbid_unknown_fields=True, rename={"no
     def with_ports(self) -> "ClusterConfig":
         """The same cluster with every port 0 replaced by a free one. Start it soon: the ports are not held."""
         asked = [endpoint for node in self.nodes for endpoint in (node.endpoint, node.broadcast_endpoint)]
+        asked += [node.kafka_endpoint for node in self.nodes if node.kafka_endpoint is not None]
         chosen = iter(free_ports(asked))
         nodes = tuple(replace(node, address=str(next(chosen)), broadcast=str(next(chosen))) for node in self.nodes)
+        nodes = tuple(
+            node if node.kafka_endpoint is None else replace(node, kafka=next(chosen).plain) for node in nodes
+        )
         return replace(self, nodes=nodes)
 
 

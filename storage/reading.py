@@ -198,6 +198,24 @@ class Reading:
                     return found if found[0] < limit else None
         return None
 
+    def newest(self, *, limit: int) -> tuple[int, int] | None:
+        """(offset, timestamp) of the first record with the largest timestamp below `limit`. Decodes one batch."""
+        largest = -1
+        for segment in self.segments:
+            if segment.base >= limit or not segment.size or segment.end <= self.start:
+                continue
+            if segment.max_timestamp <= largest or segment.max_timestamp_offset < limit:
+                largest = max(largest, segment.max_timestamp)
+                continue
+            self._index(segment)
+            timestamp, offset = segment.newest_before(limit)
+            largest = max(largest, timestamp)
+            for _, header in self._walk(segment, max(offset, self.start)):
+                if header.last_offset >= limit:
+                    break
+                largest = max(largest, header.max_timestamp)
+        return None if largest < 0 else self.offset_for_time(largest, limit=limit)
+
     def _record_at(
         self, segment: Segment, position: int, header: BatchHeader, timestamp: int
     ) -> tuple[int, int] | None:

@@ -309,6 +309,12 @@ class Segment:
         entry = bisect_left(self.times.timestamps, timestamp) - 1
         return self.base if entry < 0 else self.base + self.times.offsets[entry]
 
+    def newest_before(self, offset: int) -> tuple[int, int]:
+        """(timestamp, place): no record up to the place, which is below `offset`, is newer. Begin walking there."""
+        assert self.times is not None
+        entry = bisect_left(self.times.offsets, offset - self.base) - 1
+        return (-1, self.base) if entry < 0 else (self.times.timestamps[entry], self.base + self.times.offsets[entry])
+
     def resume(self, reader: Reader, offset: int, limit: int, compacted: bool = False) -> int:
         """Make everything say what the file has below `offset`, and return the position of the batch that holds it.
 

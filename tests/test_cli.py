@@ -213,7 +213,7 @@ def test_ps_lists_the_processes(cluster: Home) -> None:
         (node, "running", ["controller", "broker"]) for node in (1, 2, 3)
     ]
     lines = cluster.barnabas("ps").out.splitlines()
-    assert lines[0].split() == ["NODE", "PID", "STATE", "ACTORS", "ADDRESS", "DATA"]
+    assert lines[0].split() == ["NODE", "PID", "STATE", "ACTORS", "ADDRESS", "KAFKA", "DATA"]
     assert [line.split()[1] for line in lines[1:]] == [str(row["pid"]) for row in rows]
 
 

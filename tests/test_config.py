@@ -151,13 +151,14 @@ def test_a_node_may_be_started_again_though_the_others_are_not() -> None:
 
 def test_three_brokers_explains_every_option_with_its_default() -> None:
     text = default_config_path("three-brokers").read_text()
-    explained = set(re.findall(r"^(?:# )?([a-z_]+) = ", text, re.MULTILINE))
-    given = re.sub(r"^# (?=[a-z_]+ = )", "", text, flags=re.MULTILINE)
+    explained = set(re.findall(r"^(?:# )?([a-z_.]+) = ", text, re.MULTILINE))
+    given = re.sub(r"^# (?=[a-z_.]+ = )", "", text, flags=re.MULTILINE)
     given = given.replace('data = "/var/lib/barnabas/node-1"\n', "").replace('rack = "a"\n', "")
+    given = given.replace('advertised = "broker-1.example.com:9092"\n', "")
     config = parse(given)
     options = {
         field.encode_name
-        for table in (config.cluster, config.topic_defaults, config.timing, config.nodes[0])
+        for table in (config.cluster, config.topic_defaults, config.broker, config.timing, config.nodes[0])
         for field in msgspec.structs.fields(table)
     }
     assert explained == options

@@ -13,7 +13,6 @@ import pytest
 from real_clusters import eventually
 
 from barnabas import Cluster
-from barnabas.client.errors import BarnabasError
 from barnabas.cluster.config import parse
 from barnabas.cluster.cuts import Cuts
 from barnabas.cluster.event_file import Tails
@@ -162,8 +161,6 @@ def test_a_directory_in_use_is_refused(tmp_path: Path) -> None:
 def test_what_is_not_possible_is_said(cluster: Cluster) -> None:
     with pytest.raises(NotPossible, match="node 1 is a thread of this process"):
         cluster.process(1)
-    with pytest.raises(BarnabasError, match="this version has no Kafka port"):
-        _ = cluster.kafka
     with pytest.raises(ClusterRefused, match=r"there is no node 9 in the cluster in .*: it has nodes 1, 2 and 3"):
         cluster.kill(9)
     with pytest.raises(ValueError, match="isolation is 'process' or 'thread', not 'fiber'"):

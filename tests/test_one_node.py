@@ -1,5 +1,6 @@
 """`barnabas node`: what must be there before a node starts by itself, and three of them that make a cluster."""
 
+import re
 import shutil
 import signal
 import subprocess
@@ -26,10 +27,11 @@ def place(tmp_path: Path) -> Iterator[Home]:
 
 def three(data: Path) -> str:
     """A cluster file with ports, as machines that do not share a directory need it."""
-    ports = [endpoint.port for endpoint in free_ports([Endpoint("127.0.0.1", 0)] * 6)]
+    ports = [endpoint.port for endpoint in free_ports([Endpoint("127.0.0.1", 0)] * 9)]
     nodes = [
         f'[[node]]\nid = {number}\naddress = "127.0.0.1:{asked}"\nbroadcast = "127.0.0.1:{told}"\n'
-        for number, asked, told in zip((1, 2, 3), ports[:3], ports[3:], strict=True)
+        f'kafka = "127.0.0.1:{kafka}"\n'
+        for number, asked, told, kafka in zip((1, 2, 3), ports[:3], ports[3:6], ports[6:], strict=True)
     ]
     return f'[cluster]\ndata = "{data}"\n' + "".join(nodes)
 
@@ -100,6 +102,15 @@ def test_free_ports_are_refused_and_those_that_up_chose_are_kept(tmp_path: Path)
     )
     made = format_cluster(config)
     assert formatted_node(config, 1) == made
+
+
+def test_the_kafka_port_of_a_node_is_chosen_once_and_kept(tmp_path: Path) -> None:
+    """The others need not know it beforehand: brokers tell the controllers where they listen."""
+    text = re.sub(r"kafka = .*\n", "", three(tmp_path))
+    made = format_node(parse(text), 1, "abc")
+    assert made.config.node(1).kafka.startswith("127.0.0.1:")
+    assert made.config.node(1).kafka != "127.0.0.1:0"
+    assert formatted_node(parse(text), 1).config.node(1).kafka == made.config.node(1).kafka
 
 
 def started(place: Home, node: int) -> "subprocess.Popen[str]":

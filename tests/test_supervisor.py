@@ -402,11 +402,12 @@ def test_a_node_is_started_again_by_its_number(place: Home) -> None:
 def test_a_cluster_in_the_foreground_says_what_happens_and_stops_on_ctrl_c(place: Home) -> None:
     with place.begin(["-m", "barnabas", "up", "--data", "data"]) as up:
         assert up.stdout is not None
-        lines = [up.stdout.readline() for _ in range(6)]
+        lines = [up.stdout.readline() for _ in range(7)]
         assert lines[0] == f"starting 3 nodes in {place.directory}/data\n"
         assert lines[1].startswith("node 1: controller and broker at 127.0.0.1:")
         assert lines[4].startswith("ready after ")
-        assert lines[5] == "Ctrl-C stops it\n"
+        assert lines[5].startswith("for Kafka clients: 127.0.0.1:")
+        assert lines[6] == "Ctrl-C stops it\n"
         kill(living(place.directory / "data")[:1])
         assert up.stdout.readline() == "node 1 ended: killed by SIGKILL\n"
         up.send_signal(2)

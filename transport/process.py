@@ -27,9 +27,10 @@ from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from time import perf_counter
-from typing import NamedTuple, cast
+from typing import NamedTuple, Protocol, cast
 
 from ..actors.kernel import Address, Event, Incarnation, Message, Millis
+from ..actors.messages import Envelope
 from ..actors.node import Node
 from ..storage.disk import Flushable, Generation, JobId, StorageError
 from .budget import Counters
@@ -53,6 +54,45 @@ class Ending(Enum):
     STOPPED = "stopped"  # the node asked for it
     STORAGE = "storage"  # the disk has failed
     BUG = "bug"  # an exception came out of a handler
+
+
+class Door(Protocol):
+    """Another way into the node than its ZeroMQ sockets: the Kafka door. It hears of replies to its own routes."""
+
+    routes: str
+    """What its routes begin with."""
+
+    async def bind(self, loop: asyncio.AbstractEventLoop, ready: Callable[[], None]) -> None:
+        """Take its port, before any actor has started. `ready` is for calling when `pending`. Raises TransportError."""
+        ...
+
+    @property
+    def pending(self) -> bool:
+        """Whether `step` has something to do."""
+        ...
+
+    def step(self, node: Node, now: Millis, wall: Millis) -> None:
+        """Do one thing; it gives the node at most one input."""
+        ...
+
+    def reply(self, to: str, envelope: Envelope) -> None:
+        """An actor's reply to one of its routes. It must not call the node from here."""
+        ...
+
+    def turned(self) -> None:
+        """A turn is over."""
+        ...
+
+    async def drain(self, seconds: float) -> None:
+        """A graceful end: what is on its way has so long to leave."""
+        ...
+
+    def close(self) -> None:
+        """The end."""
+        ...
+
+
+GRACEFUL = (Ending.CLOSED, Ending.STOPPED)
 
 
 class Ended(NamedTuple):
@@ -81,6 +121,7 @@ class Shell:
     topics       broadcast topic -> the actor that gets its messages
     dial         endpoint -> where to connect instead: a proxy that leads there
     watch        endpoints of peers whose death is to be noticed; more with `watch()`. `watch_all`: every peer asked
+    door         another way in, with routes of its own
     on_turn      after each turn, on the loop: to look what the actors have learned, and subscribe or watch accordingly
     on_slow      a handler took so many seconds: what it was given, and how long
     log          text for people: tracebacks
@@ -100,6 +141,7 @@ class Shell:
         watch_all: bool = False,
         insecure: bool = False,
         dial: Mapping[str, str] | None = None,
+        door: Door | None = None,
         on_start: Callable[[Shell], None] = _nothing,
         on_event: Callable[[Address, Event], None] = _nothing,
         on_turn: Callable[[Shell], None] = _nothing,
@@ -121,6 +163,7 @@ class Shell:
         self._watch_all = watch_all
         self._insecure = insecure
         self._dial = dict(dial or {})
+        self._door = door
         self._on_start = on_start
         self._on_event = on_event
         self._on_turn = on_turn
@@ -205,11 +248,15 @@ class Shell:
         try:
             if self.ended is None:
                 self._listen_at(self._sockets)
+                if self._door is not None:
+                    await self._door.bind(loop, self.ready)
                 for number, action in self._signals.items():
                     loop.add_signal_handler(number, action)
                 loop.call_soon(self._begin)
                 await over
             assert self.ended is not None, "it is over"
+            if self._door is not None and self.ended.how in GRACEFUL:
+                await self._door.drain(LINGER_MS / 1000)
             return self.ended
         finally:
             self._close()
@@ -259,14 +306,19 @@ class Shell:
             return
         self._advance(node)
         began = at = perf_counter()
+        door = self._door
         for _ in range(TURN_MESSAGES):
             if self._told:
                 actor, message = self._told.popleft()
                 node.tell(actor, message, *now_and_wall())
                 self._carry_out(node)
                 at = self._timed(at, message)
-            elif not sockets.pending:
+            elif not sockets.pending and (door is None or not door.pending):
                 break
+            if door is not None and door.pending and not self._ending():
+                door.step(node, *now_and_wall())
+                self._carry_out(node)
+                at = self._timed(at, "a Kafka client")
             if sockets.pending and not self._ending():
                 received = sockets.receive()
                 if received is not None:
@@ -291,7 +343,9 @@ class Shell:
         """The end of every turn."""
         if self.ended is None:
             self._on_turn(self)
-        if sockets.settle() or self._told:
+        if self._door is not None:
+            self._door.turned()
+        if sockets.settle() or self._told or (self._door is not None and self._door.pending):
             self.ready()
         if self._elsewhere is not None:
             self._elsewhere.flush()
@@ -302,8 +356,12 @@ class Shell:
         assert self._sockets is not None and self._elsewhere is not None, "made before the node starts"
         for actor, event in effects.events:
             self._on_event(actor, event)
+        door = self._door
         for to, envelope in effects.outgoing:
-            self._sockets.send(to, envelope)
+            if door is not None and to.startswith(door.routes):
+                door.reply(to, envelope)
+            else:
+                self._sockets.send(to, envelope)
         for topic, envelope in effects.published:
             self._sockets.publish(topic, envelope)
         for job_id, job in effects.jobs:
@@ -411,9 +469,11 @@ class Shell:
             self._over.set_result(None)
 
     def _close(self) -> None:
-        graceful = self.ended is not None and self.ended.how in (Ending.CLOSED, Ending.STOPPED)
+        graceful = self.ended is not None and self.ended.how in GRACEFUL
         if self._alarm is not None:
             self._alarm.cancel()
+        if self._door is not None:
+            self._door.close()
         if self._sockets is not None:
             self._sockets.close(LINGER_MS if graceful else 0)
         if self._elsewhere is not None:

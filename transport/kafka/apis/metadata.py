@@ -1,0 +1,127 @@
+"""Metadata and DescribeCluster: brokers, topics, who leads what, as this broker has applied it.
+
+A topic that is asked for and does not exist is created, if the client and the configuration allow it, with the
+cluster's defaults. The answer waits until it has leaders; if that takes longer than a second the client is told
+LEADER_NOT_AVAILABLE, which makes it ask again. Leader epochs never go back here, since they are those of the committed
+metadata: clients ignore an older one for ever (KIP-320).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ....actors.client_commands import Command, MakeTopic
+from ....actors.errors import ErrorCode
+from ....actors.internal_topics import INTERNAL_TOPICS
+from ....actors.metadata_state import PartitionState, TopicState
+from ....actors.topics import name_problem
+from ..exchange import Exchange, Outcome
+from ..messages.describe_cluster import DescribeClusterBroker, DescribeClusterRequest, DescribeClusterResponse
+from ..messages.metadata import (
+    MetadataRequest,
+    MetadataRequestTopic,
+    MetadataResponse,
+    MetadataResponseBroker,
+    MetadataResponsePartition,
+    MetadataResponseTopic,
+)
+from ..view import View, uuid_of
+from ..wire import NO_UUID
+
+CREATED_AT_ONCE = 50
+"""Topics that one request may create; the others are LEADER_NOT_AVAILABLE, and the client asks again."""
+
+CREATION_MS = 1_000
+"""How long the answer waits for the leaders of a new topic."""
+
+
+async def metadata(request: MetadataRequest, exchange: Exchange) -> MetadataResponse:
+    view = exchange.view
+    if request.topics is None or (exchange.version == 0 and not request.topics):
+        topics = [_known(view, view.image.topics[topic]) for _, topic in sorted(view.image.topic_ids.items())]
+    else:
+        refusals = await _create_missing(request, exchange)
+        topics = [_topic(view, wanted, refusals) for wanted in request.topics]
+    return MetadataResponse(
+        brokers=[MetadataResponseBroker(*place) for place in view.brokers()],
+        cluster_id=view.cluster_id,
+        controller_id=view.controller(),
+        topics=topics,
+    )
+
+
+async def describe_cluster(request: DescribeClusterRequest, exchange: Exchange) -> DescribeClusterResponse:
+    view = exchange.view
+    if request.endpoint_type != 1:  # controllers are asked over ZeroMQ only
+        return DescribeClusterResponse(
+            error_code=ErrorCode.MISMATCHED_ENDPOINT_TYPE, error_message="Brokers listen here, not controllers."
+        )
+    brokers = [DescribeClusterBroker(*place) for place in view.brokers()]
+    if request.include_fenced_brokers:
+        brokers += [DescribeClusterBroker(*place, is_fenced=True) for place in view.fenced()]
+    return DescribeClusterResponse(cluster_id=view.cluster_id, controller_id=view.controller(), brokers=brokers)
+
+
+async def _create_missing(request: MetadataRequest, exchange: Exchange) -> dict[str, ErrorCode]:
+    """Create the topics that do not exist and may be created; by name, why one is not there afterwards."""
+    assert request.topics is not None, "topics are named"
+    names = dict.fromkeys(topic.name for topic in request.topics if topic.name is not None)
+    missing = [name for name in names if exchange.view.topic(name) is None]
+    refusals = {
+        name: ErrorCode.INVALID_TOPIC_EXCEPTION if name_problem(name) else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        for name in missing
+    }
+    if not (exchange.door.limits.auto_create_topics_enable and request.allow_auto_topic_creation):
+        return refusals
+    wanted = [name for name in missing if not name_problem(name) and name not in INTERNAL_TOPICS]
+    refusals.update(dict.fromkeys(wanted, ErrorCode.LEADER_NOT_AVAILABLE))
+    making = wanted[:CREATED_AT_ONCE]
+    outcomes = await exchange.commands([partial(_make, name) for name in making])
+    for name, outcome in zip(making, outcomes, strict=True):
+        refusals[name] = _why_not(outcome)
+    return refusals
+
+
+def _make(name: str, token: object) -> Command:
+    return MakeTopic(token, name, timeout_ms=CREATION_MS)
+
+
+def _why_not(outcome: Outcome) -> ErrorCode:
+    """What is said of a topic that is not there. A retriable error: also of one that another client has made."""
+    if outcome.failure is None or outcome.failure.error in (ErrorCode.NONE, ErrorCode.TOPIC_ALREADY_EXISTS):
+        return ErrorCode.LEADER_NOT_AVAILABLE
+    return outcome.failure.error
+
+
+def _topic(view: View, wanted: MetadataRequestTopic, refusals: dict[str, ErrorCode]) -> MetadataResponseTopic:
+    by_id = wanted.name is None
+    topic = view.topic_by_uuid(wanted.topic_id) if wanted.name is None else view.topic(wanted.name)
+    if topic is not None:
+        return _known(view, topic)
+    if by_id:
+        return MetadataResponseTopic(error_code=ErrorCode.UNKNOWN_TOPIC_ID, name=None, topic_id=wanted.topic_id)
+    name = wanted.name or ""
+    error = refusals.get(name, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+    return MetadataResponseTopic(error_code=error, name=name, topic_id=NO_UUID, is_internal=name in INTERNAL_TOPICS)
+
+
+def _known(view: View, topic: TopicState) -> MetadataResponseTopic:
+    return MetadataResponseTopic(
+        name=topic.name,
+        topic_id=uuid_of(topic.id),
+        is_internal=topic.name in INTERNAL_TOPICS,
+        partitions=[_partition(view, state) for state in view.partitions(topic)],
+    )
+
+
+def _partition(view: View, state: PartitionState) -> MetadataResponsePartition:
+    led = state.leader >= 0 and view.alive(state.leader)
+    return MetadataResponsePartition(
+        error_code=ErrorCode.NONE if led else ErrorCode.LEADER_NOT_AVAILABLE,
+        partition_index=state.partition.index,
+        leader_id=state.leader if led else -1,
+        leader_epoch=state.leader_epoch,
+        replica_nodes=list(state.replicas),
+        isr_nodes=list(state.isr),
+        offline_replicas=[broker for broker in state.replicas if not view.alive(broker)],
+    )
