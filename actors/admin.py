@@ -1,9 +1,10 @@
-"""The admin: topics are made and deleted by the active controller, pictures are taken at any broker.
+"""The admin: the active controller changes things, pictures are taken at any broker.
 
 A request keeps its id for as long as it is repeated, and the cluster remembers ids, so that a lost answer costs a
 repetition and never a second topic. It goes to the active controller; one that is not says who is, or the others are
-tried in turn. A topic counts as made once the leadership digest shows a leader for each of its partitions:
-who was told "created" can produce at once.
+tried in turn. A topic counts as made, or as grown, once the leadership digest shows a leader for each of its
+partitions: who was told "created" can produce at once. Answers say up to which metadata offset they are true, and a
+broker that knows less than this client was told before is asked again: one reads what one has written.
 """
 
 from __future__ import annotations
@@ -11,21 +12,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from .client_commands import Close, DropTopic, Failure, Look, MakeTopic, RemoveRecords, Why
+from .admin_messages import AdminRequest
+from .client_commands import Change, Close, DropTopic, Failure, Inquire, Look, MakeTopic, RemoveRecords, Why
 from .deletions import Deletions
 from .errors import ErrorCode
 from .kernel import Actor, Address, Context, Message, Millis, Timer, address, node_of
 from .leadership import Leaderships, backoff_ms
 from .messages import (
     AdminDone,
+    ConfigsDescribed,
     CreateTopic,
     DeleteTopic,
     Describe,
     Described,
     Leadership,
     LeadershipUpdate,
+    LogsDescribed,
     OffsetsFound,
+    PartitionsDone,
     PeerGone,
+    ReassignmentsListed,
     RecordsDeleted,
     TopicId,
 )
@@ -49,6 +55,10 @@ class AdminOutlet(Protocol):
         """What was asked for with `Look`."""
         ...
 
+    def answered(self, token: object, answer: Message) -> None:
+        """What was asked for with `Change` or `Inquire`: the answer as the cluster gave it, without an error."""
+        ...
+
     def failed(self, token: object, failure: Failure) -> None:
         """Not done, or nobody knows (`Why.UNKNOWN_OUTCOME`)."""
         ...
@@ -67,14 +77,15 @@ class AdminDue(Timer, frozen=True):
 class _Asked:
     """A command that has no outcome."""
 
-    __slots__ = ("attempt", "command", "deadline", "made", "out", "sent", "to")
+    __slots__ = ("attempt", "command", "deadline", "done", "made", "out", "sent", "to")
 
-    def __init__(self, command: MakeTopic | DropTopic | Look, deadline: Millis) -> None:
+    def __init__(self, command: MakeTopic | DropTopic | Change | Look | Inquire, deadline: Millis) -> None:
         self.command = command
         self.deadline = deadline
         self.attempt = 0
         self.sent = False  # whether it ever went out
-        self.made: TopicId | None = None  # created, and waiting for leaders
+        self.made: TopicId | None = None  # created or grown, and waiting for leaders
+        self.done: AdminDone | None = None  # the answer that waits with it
         self.out: Address | None = None  # who was asked last
         self.to: Address | None = None  # who should be asked next, if somebody said so
 
@@ -88,6 +99,7 @@ class AdminActor(Actor):
         self._deletions = Deletions(self.leaderships, outlet)
         self._asked: dict[int, _Asked] = {}
         self._next_id = 0
+        self._told = -1  # the metadata offset of the newest answer
 
     def on_start(self, ctx: Context) -> None:
         self._next_id = ctx.random.getrandbits(40)
@@ -96,7 +108,7 @@ class AdminActor(Actor):
 
     def on_message(self, sender: Address, message: Message, ctx: Context) -> None:
         match message:
-            case MakeTopic() | DropTopic() | Look():
+            case MakeTopic() | DropTopic() | Change() | Look() | Inquire():
                 self._next_id += 1
                 self._asked[self._next_id] = _Asked(message, Millis(ctx.now + message.timeout_ms))
                 self._ask(self._next_id, ctx)
@@ -106,16 +118,10 @@ class AdminActor(Actor):
                 self._deletions.on_deleted(message, ctx)
             case OffsetsFound():
                 self._deletions.on_found(message, ctx)
-            case AdminDone():
+            case AdminDone() | PartitionsDone():
                 self._on_done(message, ctx)
-            case Described(id, error):
-                asked = self._asked.get(id)
-                current = message.offset >= self.leaderships.offset
-                if asked is not None and not current:
-                    self._again(id, AGAIN_MS, ctx)  # this broker knows less than this client has been told already
-                elif asked is not None and error is ErrorCode.NONE:
-                    self._over(id, ctx)
-                    self._outlet.described(asked.command.token, message)
+            case Described() | ConfigsDescribed() | ReassignmentsListed() | LogsDescribed():
+                self._on_answer(message, ctx)
             case Leadership() | LeadershipUpdate():
                 self.leaderships.on_message(message, ctx)
                 self._deletions.moved(ctx)
@@ -150,13 +156,8 @@ class AdminActor(Actor):
             self._again(request_id, AGAIN_MS, ctx)
             return
         command = asked.command
-        if isinstance(command, Look):
-            asked.sent = True
-            asked.out = self.leaderships.any_broker()
-            ctx.send(asked.out, Describe(request_id, command.names))
-            # Brokers answer at once: one that is silent for so long is gone.
-            self._again(request_id, backoff_ms(asked.attempt + 3, ctx), ctx)
-            asked.attempt += 1
+        if isinstance(command, Look | Inquire):
+            self._inquire(request_id, asked, command, ctx)
             return
         to = asked.to or self.leaderships.any_controller(asked.attempt)
         asked.to = None
@@ -166,16 +167,24 @@ class AdminActor(Actor):
             return
         asked.attempt += 1
         asked.sent = True
-        request: CreateTopic | DeleteTopic
-        if isinstance(command, MakeTopic):
-            configs = command.configs or {}
-            name, partitions, replication = command.name, command.partitions, command.replication
-            request = CreateTopic(request_id, ctx.incarnation, name, partitions, replication, configs)
-        else:
-            request = DeleteTopic(request_id, ctx.incarnation, command.name)
         asked.out = to
-        ctx.send(to, request)
+        ctx.send(to, _request(command, request_id, ctx))
         self._again(request_id, ANSWER_MS, ctx)
+
+    def _inquire(self, request_id: int, asked: _Asked, command: Look | Inquire, ctx: Context) -> None:
+        broker = command.broker if isinstance(command, Inquire) else -1
+        endpoint = self.leaderships.brokers.get(broker)
+        if broker != -1 and endpoint is None:
+            self.leaderships.refresh(ctx)
+            self._again(request_id, backoff_ms(asked.attempt, ctx), ctx)
+            return
+        asked.sent = True
+        asked.out = self.leaderships.any_broker() if endpoint is None else address(endpoint, "broker")
+        question = Describe(request_id, command.names) if isinstance(command, Look) else command.question(request_id)
+        ctx.send(asked.out, question)
+        # Brokers answer at once: one that is silent for so long is gone.
+        self._again(request_id, backoff_ms(asked.attempt + 3, ctx), ctx)
+        asked.attempt += 1
 
     def _ask_again(self, node: str, ctx: Context) -> None:
         """Whoever was asked there will not answer: ask soon, when another has taken over."""
@@ -196,19 +205,28 @@ class AdminActor(Actor):
 
     # --- Answers ---
 
-    def _on_done(self, message: AdminDone, ctx: Context) -> None:
+    def _on_answer(
+        self, answer: Described | ConfigsDescribed | ReassignmentsListed | LogsDescribed, ctx: Context
+    ) -> None:
+        asked = self._asked.get(answer.id)
+        if asked is None or not isinstance(asked.command, Look | Inquire):
+            return
+        if not isinstance(answer, LogsDescribed) and answer.offset < max(self.leaderships.offset, self._told):
+            self._again(answer.id, AGAIN_MS, ctx)  # this broker knows less than this client has been told already
+        elif answer.error is ErrorCode.NONE:
+            self._over(answer.id, ctx)
+            if isinstance(answer, Described):
+                self._outlet.described(asked.command.token, answer)
+            else:
+                self._outlet.answered(asked.command.token, answer)
+
+    def _on_done(self, message: AdminDone | PartitionsDone, ctx: Context) -> None:
         asked = self._asked.get(message.id)
-        if asked is None or asked.made is not None or isinstance(asked.command, Look):
+        if asked is None or asked.made is not None or isinstance(asked.command, Look | Inquire):
             return
         if message.error is ErrorCode.NONE:
-            if isinstance(asked.command, DropTopic):
-                self._over(message.id, ctx)
-                self._outlet.done(asked.command.token, message.topic_id)
-                return
-            asked.made = message.topic_id
-            self.leaderships.want(asked.command.name, ctx)
-            self._again(message.id, AGAIN_MS, ctx)
-            self._look_for_leaders(ctx)
+            self._told = max(self._told, message.offset)
+            self._granted(message, asked, asked.command, ctx)
         elif message.error is ErrorCode.NOT_CONTROLLER:
             endpoint = self.leaderships.controllers.get(message.leader)
             asked.to = None if endpoint is None else address(endpoint, "controller")
@@ -217,26 +235,51 @@ class AdminActor(Actor):
         elif message.error.retriable and message.error is not ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
             self._again(message.id, backoff_ms(asked.attempt, ctx), ctx)
         else:
-            sentence = message.reason or f"{asked.command.name}: {message.error.name}"
+            sentence = message.reason or f"{_of(asked.command)}: {message.error.name}"
             why = Why.UNKNOWN_TOPIC if message.error is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION else Why.REFUSED
             self._fail(message.id, Failure(why, sentence, message.error), ctx)
+
+    def _granted(
+        self,
+        message: AdminDone | PartitionsDone,
+        asked: _Asked,
+        command: MakeTopic | DropTopic | Change,
+        ctx: Context,
+    ) -> None:
+        waits = isinstance(command, MakeTopic) or (isinstance(command, Change) and command.partitions > 0)
+        if waits and isinstance(message, AdminDone):
+            asked.made, asked.done = message.topic_id, message
+            self.leaderships.want(_of(command), ctx)
+            self._again(message.id, AGAIN_MS, ctx)
+            self._look_for_leaders(ctx)
+            return
+        self._over(message.id, ctx)
+        if isinstance(command, Change):
+            self._outlet.answered(command.token, message)
+        elif isinstance(message, AdminDone):
+            self._outlet.done(command.token, message.topic_id)
 
     def _look_for_leaders(self, ctx: Context) -> None:
         for request_id, asked in [*self._asked.items()]:
             command = asked.command
-            if asked.made is None or not isinstance(command, MakeTopic) or not self.leaderships.led(command.name):
+            if asked.done is None or isinstance(command, Look | Inquire) or not self.leaderships.led(_of(command)):
                 continue
-            if self.leaderships.topics[command.name].id == asked.made:
-                self._over(request_id, ctx)
-                self._outlet.done(command.token, asked.made)
+            topic = self.leaderships.topics[_of(command)]
+            if topic.id != asked.made or (isinstance(command, Change) and topic.partitions < command.partitions):
+                continue
+            self._over(request_id, ctx)
+            if isinstance(command, Change):
+                self._outlet.answered(command.token, asked.done)
+            else:
+                self._outlet.done(command.token, topic.id)
 
     # --- Outcomes ---
 
     def _over(self, request_id: int, ctx: Context) -> None:
         asked = self._asked.pop(request_id)
         ctx.cancel_timer(AdminDue(request_id))
-        if isinstance(asked.command, MakeTopic):
-            self.leaderships.unwant(asked.command.name)
+        if asked.made is not None and not isinstance(asked.command, Look | Inquire):
+            self.leaderships.unwant(_of(asked.command))
 
     def _fail(self, request_id: int, failure: Failure, ctx: Context) -> None:
         token = self._asked[request_id].command.token
@@ -248,10 +291,25 @@ class AdminActor(Actor):
             places = ", ".join(self.leaderships.bootstrap)
             return Failure(Why.NO_BROKERS, f"nobody answers at {places}: is the cluster up?")
         command = asked.command
-        if isinstance(command, Look) or not asked.sent:
+        if isinstance(command, Look | Inquire) or not asked.sent:
             return Failure(Why.TIMED_OUT, "the cluster did not answer in time: ask again")
         if asked.made is not None:
-            sentence = f"{command.name} was created, but not every partition has a leader yet: are enough brokers up?"
+            sentence = f"{_of(command)} was created, but not every partition has a leader yet: are enough brokers up?"
             return Failure(Why.TIMED_OUT, sentence)
-        sentence = f"no controller answered in time: whether {command.name} was changed is not known; list the topics"
+        sentence = f"no controller answered in time: whether {_of(command)} was changed is not known; look at it"
         return Failure(Why.UNKNOWN_OUTCOME, sentence)
+
+
+def _of(command: MakeTopic | DropTopic | Change) -> str:
+    """What is changed."""
+    return command.of if isinstance(command, Change) else command.name
+
+
+def _request(command: MakeTopic | DropTopic | Change, request_id: int, ctx: Context) -> AdminRequest:
+    match command:
+        case MakeTopic(name=name, partitions=partitions, replication=replication):
+            return CreateTopic(request_id, ctx.incarnation, name, partitions, replication, command.configs or {})
+        case DropTopic(name=name):
+            return DeleteTopic(request_id, ctx.incarnation, name)
+        case Change(request=request):
+            return request(request_id, ctx.incarnation)

@@ -36,6 +36,7 @@ class AdminDone(Message, frozen=True):
     reason: str = ""
     topic_id: TopicId = TopicId("")
     leader: int = -1
+    offset: int = -1  # a broker that has applied the metadata up to here knows of it
 
 
 class PartitionOutcome(Part, frozen=True):
@@ -58,6 +59,7 @@ class PartitionsDone(Message, frozen=True):
     reason: str = ""
     outcomes: list[PartitionOutcome] = []
     leader: int = -1
+    offset: int = -1
 
 
 # --- Topics ----------------------------------------------------------------------------------------------------------

@@ -34,8 +34,10 @@ def remembered(image: MetadataImage, request: AdminRequest) -> Decision | None:
     done = image.requests.get((request.client, request.id))
     if done is None:
         return None
-    answer = _answer(image, request, ErrorCode(done.error), done.reason, done.topic_id, done.outcomes)
-    return Decision([], reply=lambda: answer)
+    return Decision(
+        [],
+        reply=lambda: _answer(image, request, ErrorCode(done.error), done.reason, done.topic_id, done.outcomes),
+    )
 
 
 def refusal(image: MetadataImage, request: AdminRequest, refused: Refused) -> Decision:
@@ -81,5 +83,5 @@ def _answer(
     outcomes: Sequence[PartitionOutcome],
 ) -> Message:
     if isinstance(request, Reassign | ElectLeaders):
-        return PartitionsDone(request.id, error, reason, list(outcomes), image.controller)
-    return AdminDone(request.id, error, reason, topic_id, image.controller)
+        return PartitionsDone(request.id, error, reason, list(outcomes), image.controller, image.end)
+    return AdminDone(request.id, error, reason, topic_id, image.controller, image.end)

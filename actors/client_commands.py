@@ -5,14 +5,15 @@ Tokens are the application's own objects. An actor hands them back with the outc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import NamedTuple, Protocol
 
 from ..storage.records import RawRecord
+from .admin_messages import AdminRequest
 from .errors import ErrorCode
 from .group_messages import GroupRequest
-from .kernel import Message
+from .kernel import Incarnation, Message
 
 
 class Why(Enum):
@@ -220,6 +221,28 @@ class RemoveRecords(Command, frozen=True):
     topic: str
     offsets: dict[int, int]
     timeout_ms: int = 30_000
+
+
+class Change(Command, frozen=True):
+    """Have the active controller change something. `request` makes the request of its id and the client's incarnation.
+
+    `of` names what is changed, for sentences. Given `partitions`, it is done once so many of topic `of` have leaders.
+    """
+
+    token: object
+    of: str
+    request: Callable[[int, Incarnation], AdminRequest]
+    timeout_ms: int = 30_000
+    partitions: int = 0
+
+
+class Inquire(Command, frozen=True):
+    """Ask a broker (-1: any) something that has an id; whoever answers knows all that this client was told before."""
+
+    token: object
+    question: Callable[[int], Message]
+    timeout_ms: int = 30_000
+    broker: int = -1
 
 
 class Look(Command, frozen=True):

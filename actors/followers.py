@@ -88,6 +88,9 @@ class Followers:
             self._consider(replica, leading, follower)
 
     def _consider(self, replica: Replica, leading: PartitionLeading, follower: int) -> None:
+        state = self._image().partitions.get(replica.partition)
+        if state is None or follower not in state.replicas:
+            return  # it knows that it is to be one, and this leader does not yet
         change = leading.propose_join(follower, replica.hw, self.eligible)
         if change is not None:
             self._proposals.propose(change)

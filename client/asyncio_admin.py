@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
-from ..actors.messages import Described, TopicId, TopicPicture
-from .admin_core import AdminCore
+from ..actors.admin_messages import ConfigEntry, PartitionOutcome, Reassignment
+from ..actors.messages import Described, LogPicture, Partition, TopicId, TopicPicture
+from .admin_core import AdminCore, broker_name, config_changes, in_parts
 from .asyncio_bridge import OnLoop
 
 
@@ -60,6 +61,87 @@ class AsyncAdmin(AdminCore, OnLoop):
     async def describe_cluster(self, timeout: float = 30.0) -> Described:
         """Brokers, the controller and all topics, as of one metadata offset."""
         return await self._bridge.answer(self._look(timeout))
+
+    async def add_partitions(self, topic: str, total: int, timeout: float = 30.0) -> None:
+        """Let a topic have `total` partitions, and return once every one has a leader. Keys go to other ones then.
+
+        Raises UnknownTopic, or InvalidTopic if it has as many already.
+        """
+        await self._bridge.answer(self._add_partitions(topic, total, timeout))
+
+    async def alter_configs(
+        self,
+        topic: str,
+        configs: Mapping[str, str] | None = None,
+        delete: Sequence[str] = (),
+        append: Mapping[str, str] | None = None,
+        subtract: Mapping[str, str] | None = None,
+        timeout: float = 30.0,
+    ) -> None:
+        """Set configs of a topic, all of them or none. Raises UnknownTopic or Refused, in words.
+
+        `delete` takes back what was set; `append` and `subtract` are for lists.
+        """
+        changes = config_changes(configs, delete, append, subtract)
+        await self._bridge.answer(self._alter_configs("topic", topic, changes, timeout))
+
+    async def alter_broker_configs(
+        self,
+        broker: int | None = None,
+        configs: Mapping[str, str] | None = None,
+        delete: Sequence[str] = (),
+        timeout: float = 30.0,
+    ) -> None:
+        """Set configs of one broker, or of all of them (None). Raises Refused, in words."""
+        changes = config_changes(configs, delete, None, None)
+        await self._bridge.answer(self._alter_configs("broker", broker_name(broker), changes, timeout))
+
+    async def describe_configs(self, topic: str, timeout: float = 30.0) -> list[ConfigEntry]:
+        """The configs of a topic, each with its default and where its value comes from. Raises UnknownTopic."""
+        return await self._bridge.answer(self._describe_configs("topic", topic, timeout))
+
+    async def describe_broker_configs(self, broker: int | None = None, timeout: float = 30.0) -> list[ConfigEntry]:
+        """The configs of one broker, or what holds for all of them (None). Raises Refused if there is none."""
+        return await self._bridge.answer(self._describe_configs("broker", broker_name(broker), timeout))
+
+    async def reassign(
+        self, targets: Mapping[tuple[str, int], Sequence[int] | None], timeout: float = 30.0
+    ) -> list[PartitionOutcome]:
+        """Move partitions to brokers, the preferred leader first; None cancels a move. Returns once they have begun.
+
+        `reassignments` tells which are on their way. Returned are the partitions that were refused, with a sentence
+        each; the others are not held up by that.
+        """
+        refused: list[PartitionOutcome] = []
+        for part in in_parts(targets):
+            found = await self._bridge.answer(self._reassign(part, timeout))
+            refused += found
+        return refused
+
+    async def reassignments(self, timeout: float = 30.0) -> list[Reassignment]:
+        """The partitions that are moving."""
+        return await self._bridge.answer(self._reassignments(timeout))
+
+    async def elect_leaders(
+        self, partitions: Sequence[tuple[str, int]] | None = None, timeout: float = 30.0
+    ) -> list[PartitionOutcome]:
+        """Let preferred leaders lead: of these partitions, or wherever they may (None). One outcome per partition."""
+        return await self._bridge.answer(self._elect(partitions, None, timeout))
+
+    async def elect_unclean(
+        self, leaders: Mapping[tuple[str, int], int], timeout: float = 30.0
+    ) -> list[PartitionOutcome]:
+        """Let these brokers lead partitions that nobody leads, although they may lack records: those are given up.
+
+        Ask `describe_logs` first who has most. One outcome per partition.
+        """
+        return await self._bridge.answer(self._elect(None, leaders, timeout))
+
+    async def describe_logs(
+        self, broker: int, partitions: Sequence[Partition] | None = None, timeout: float = 30.0
+    ) -> list[LogPicture]:
+        """What one broker has of these partitions (None: of all that it has), by topic id and index."""
+        return await self._bridge.answer(self._logs(broker, partitions, timeout))
 
     async def close(self) -> None:
         """Give up what is waited for, and end. A second call does nothing."""

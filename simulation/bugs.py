@@ -165,7 +165,7 @@ def hunt(bug: Bug, seeds: int = SEEDS) -> Hunt:
                 if hunted.found or number == PERFORMANCES:
                     return hunted
         for number in range(1, seeds + 1):
-            report = simulate(FIRST_SEED + number - 1, SECONDS, Options(shape=SMALL, converge_s=20))
+            report = simulate(FIRST_SEED + number - 1, SECONDS, Options(shape=SMALL, workloads=(), converge_s=20))
             if report.violations or number == seeds:
                 return Hunt(bug, number, report)
     raise AssertionError("at least one seed is run")

@@ -11,14 +11,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .invariants.reassignments import ReassignmentsChecker
 from .oracle import Checker
 from .workload import Command, Workload
+from .workloads.changes import ChangesWorkload
 from .workloads.log import LogWorkload
 
 if TYPE_CHECKING:
     from .run import Simulation
 
-WORKLOADS: dict[str, type[Workload]] = {workload.name: workload for workload in (LogWorkload,)}
+WORKLOADS: dict[str, type[Workload]] = {workload.name: workload for workload in (LogWorkload, ChangesWorkload)}
 """By name. The first always runs, the others if their `draw` says so."""
 
 
@@ -26,7 +28,7 @@ def families(run: Simulation) -> list[Checker]:
     """Checkers of what only some workloads do. They are asked after the run's own: `quorum`, `metadata`, `copies`,
     `leaders` and `judge`, which they may look at.
     """
-    return []
+    return [ReassignmentsChecker(run.metadata)]
 
 
 def commands() -> tuple[type[Command], ...]:

@@ -49,7 +49,7 @@ class Stage(Simulation):
     """A healthy cluster of one partition, some writes after its start."""
 
     def __init__(self, seed: int = 1, options: Options | None = None) -> None:
-        super().__init__(seed, options or Options(shape=APART, faults=False, converge_s=6))
+        super().__init__(seed, options or Options(shape=APART, faults=False, workloads=(), converge_s=6))
         self.network.calm = True
         self._newest = _Newest()
         self.world.observers.append(self._newest)

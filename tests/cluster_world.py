@@ -7,6 +7,7 @@ the second, at the same offsets (`lost`).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Self
 
 from barnabas.actors.admin import AdminActor
 from barnabas.actors.broker import Broker
@@ -14,7 +15,7 @@ from barnabas.actors.client_commands import Assign, Assignment, Failure, MakeTop
 from barnabas.actors.consumer import ConsumerActor
 from barnabas.actors.consumer_outlet import Chunk
 from barnabas.actors.controller import Controller
-from barnabas.actors.kernel import Actor, Address, Event, Millis
+from barnabas.actors.kernel import Actor, Address, Event, Message, Millis
 from barnabas.actors.messages import EARLIEST, TOPIC_LEADERSHIP, Described, Envelope, TopicId
 from barnabas.actors.producer import ProducerActor
 from barnabas.actors.replica import Replica
@@ -31,9 +32,9 @@ NODES = ["b1", "b2", "b3"]
 class Cluster:
     """Three combined nodes and clients. It is also the outlet of the admin and the producer, and watches events."""
 
-    def __init__(self, seed: int = 1, *, durability: str = "fsync") -> None:
+    def __init__(self, seed: int = 1, *, durability: str = "fsync", shape: Shape | None = None) -> None:
         self.world = World(seed, observers=[self])
-        self.machines = Machines(self.world, Shape(durability=durability))
+        self.machines = Machines(self.world, shape or Shape(durability=durability))
         self.durability = durability
         self.acked: dict[str, int] = {}  # value -> offset
         self.acked_at: dict[str, int] = {}  # value -> when, in µs
@@ -52,7 +53,7 @@ class Cluster:
         disk = MemoryDisk(self.world.random(f"disk/{name}"))
         self.world.add(name, lambda boot: {role: actor}, disk, [TOPIC_LEADERSHIP], role)
 
-    def begin(self) -> Cluster:
+    def begin(self) -> Self:
         """All up, a topic with one partition on all three, everything in sync."""
         self.machines.start()
         for name in ("admin", "p"):
@@ -103,7 +104,7 @@ class Cluster:
 
     def leader(self) -> str:
         """Who leads in the newest epoch that any living broker knows."""
-        living = [replica for replica in map(self.replica, NODES) if replica is not None]
+        living = [replica for replica in map(self.replica, self.machines.brokers) if replica is not None]
         newest = max(living, key=lambda replica: replica.leader_epoch)
         return f"b{newest.leader}" if newest.leader > 0 else "nobody"
 
@@ -188,6 +189,9 @@ class Cluster:
         pass
 
     def described(self, token: object, picture: Described) -> None:
+        """Nobody asks for it."""
+
+    def answered(self, token: object, answer: Message) -> None:
         """Nobody asks for it."""
 
     # --- Observer ---

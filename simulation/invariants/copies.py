@@ -9,6 +9,8 @@ a copy calls durable is there after a loss of power (DURABLE).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from ...actors.messages import Partition
@@ -18,7 +20,7 @@ from ...storage.epochs import EpochEntry
 from ...storage.log import CorruptLog
 from ..mirror import Line, Mirror
 from ..oracle import Checker
-from ..views import EpochLogView, LeadingView, ReplicaView, broker_epoch_of, leading_of, replicas_of
+from ..views import EpochLogView, LeadingView, ReplicaView, broker_epoch_of, images_of, leading_of, replicas_of
 from .metadata import MetadataChecker
 
 
@@ -67,6 +69,7 @@ class CopiesChecker(Checker):
         self.copies: dict[tuple[str, Partition], Copy] = {}
         self.histories: dict[Partition, History] = {}
         self.changed: list[Copy] = []
+        self._images: dict[str, tuple[int, int]] = {}  # by host: its life, and the end of its broker's image
 
     def history(self, partition: Partition) -> History:
         """The ghost state of a partition."""
@@ -92,7 +95,9 @@ class CopiesChecker(Checker):
 
     def handled(self, world: World, host: Host) -> None:
         self.changed = []
-        for partition, replica in replicas_of(host).items():
+        open_here = replicas_of(host)
+        self._forget_removed(host, open_here)
+        for partition, replica in open_here.items():
             place = (host.name, partition)
             copy = self.copies.get(place)
             if copy is None:
@@ -113,6 +118,17 @@ class CopiesChecker(Checker):
                 continue
             copy.blind = False
             self.changed.append(copy)
+
+    def _forget_removed(self, host: Host, open_here: Mapping[Partition, ReplicaView]) -> None:
+        """Who is no replica any more may delete its log; who is one again begins anew, or with what is left of it."""
+        image = next((image for actor, image in images_of(host) if actor == "broker"), None)
+        if image is None or self._images.get(host.name) == (host.life, image.end):
+            return
+        self._images[host.name] = (host.life, image.end)
+        number = next((n for n, broker in image.brokers.items() if broker.endpoint == host.name), -1)
+        for partition, state in image.partitions.items():
+            if number not in state.replicas and partition not in open_here:
+                self.copies.pop((host.name, partition), None)
 
     def seen(self, partition: Partition) -> bool:
         """Whether all copies could be seen. A leader that nobody sees may commit what nobody knows of."""

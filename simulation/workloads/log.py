@@ -17,7 +17,7 @@ from ...actors.client_commands import Assign, Assignment, Failure, LookUp, MakeT
 from ...actors.consumer import ConsumerActor
 from ...actors.consumer_outlet import Chunk, ConsumerSettings
 from ...actors.errors import ErrorCode
-from ...actors.kernel import Millis
+from ...actors.kernel import Message, Millis
 from ...actors.messages import EARLIEST, LATEST, TOPIC_LEADERSHIP, Described, TopicId
 from ...actors.producer import ProducerActor
 from ...actors.producer_outlet import ProducerSettings
@@ -126,9 +126,12 @@ class _ConsumerOutlet:
         self.positions[topic, partition] = max(position, self.positions.get((topic, partition), 0))
 
     def failed(self, topic: str, partition: int, generation: int, failure: Failure) -> None:
-        """Logs are not trimmed, topics not deleted: it may only be that nobody could be reached at the beginning."""
+        """Logs are not trimmed, topics not deleted: it may only be that nobody could be reached at the beginning, or
+        that a partition is so new that this client does not know of it.
+        """
         workload = self._workload
-        if failure.why is not Why.NO_BROKERS:
+        new = failure.why is Why.UNKNOWN_TOPIC and partition >= workload.shape.partitions
+        if failure.why is not Why.NO_BROKERS and not new:
             workload.complaints.append(f"{self._process} cannot read {topic}-{partition}: {failure.sentence}")
         workload.world.at(500_000, lambda: workload.assign(self._process))
 
@@ -163,6 +166,9 @@ class _AdminOutlet:
     def described(self, token: object, picture: Described) -> None:
         pass
 
+    def answered(self, token: object, answer: Message) -> None:
+        pass
+
     def failed(self, token: object, failure: Failure) -> None:
         if failure.error is ErrorCode.TOPIC_ALREADY_EXISTS:  # made by a request whose answer was lost
             self._workload.made(str(token))
@@ -184,6 +190,7 @@ class LogWorkload(Workload):
         shape = self.shape = run.swarm.shape
         self.bootstrap = run.machines.brokers
         self.topics: list[str] = []  # those that exist
+        self._grown: dict[str, int] = {}  # topics that have more partitions than the shape says
         self._number = 0
         self._question = 0
         self._generation = 0
@@ -246,7 +253,17 @@ class LogWorkload(Workload):
 
     def places(self) -> list[tuple[str, int]]:
         """All partitions of the topics that exist."""
-        return [(topic, index) for topic in sorted(self.topics) for index in range(self.shape.partitions)]
+        return [(topic, index) for topic in sorted(self.topics) for index in range(self.partitions_of(topic))]
+
+    def partitions_of(self, topic: str) -> int:
+        """How many partitions of a topic are used."""
+        return self._grown.get(topic, self.shape.partitions)
+
+    def grown(self, topic: str, partitions: int) -> None:
+        """A topic has more partitions: they are used from now on."""
+        if partitions > self.partitions_of(topic):
+            self._grown[topic] = partitions
+            self.world.at(0, self._assign_all)
 
     # --- What outlets call ---
 
