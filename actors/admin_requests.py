@@ -1,13 +1,16 @@
 """What all admin requests have in common: refusals are sentences, and answers are remembered.
 
-The answer to a request that changed something is written in the same batch as its effect, so whoever asks again, of
-this controller or the next one, within ten minutes, is told the same instead of being served twice. A refusal changed
-nothing and is not remembered: asked again, it is judged again.
+Whoever decides on a request answers with a `Ruling`, or raises `Refused`. The answer is written to the metadata log in
+the same batch as its effect, so whoever asks again, of this controller or the next one, within ten minutes, is told
+the same instead of being served twice. That goes for answers without effect too, refusals and "it is so already": the
+network may deliver a request a second time long after the first, when it would have another effect. Only "come again
+later" is not remembered, as the same request is meant to come again then, and what was only tried changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from .admin_messages import AdminDone, AdminRequest, ElectLeaders, PartitionOutcome, PartitionsDone, Reassign
 from .decisions import Decision
@@ -29,41 +32,41 @@ class Refused(Exception):
         self.error, self.reason, self.topic_id = error, reason, topic_id
 
 
-def remembered(image: MetadataImage, request: AdminRequest) -> Decision | None:
-    """The answer that this request was given before; None if it was not."""
-    done = image.requests.get((request.client, request.id))
-    if done is None:
-        return None
-    return Decision(
-        [],
-        reply=lambda: _answer(image, request, ErrorCode(done.error), done.reason, done.topic_id, done.outcomes),
-    )
+class Ruling(NamedTuple):
+    """What is granted: records, their cause, and what the answer says beside NONE."""
+
+    records: Sequence[MetadataRecord]
+    cause: str
+    topic_id: TopicId = NO_TOPIC
+    outcomes: Sequence[PartitionOutcome] = ()
+    tried: bool = False  # nothing is to be changed: only say what would be
 
 
-def refusal(image: MetadataImage, request: AdminRequest, refused: Refused) -> Decision:
-    """No, and why."""
-    answer = _answer(image, request, refused.error, refused.reason, refused.topic_id, ())
-    return Decision([], reply=lambda: answer)
-
-
-def granted(
-    image: MetadataImage,
-    request: AdminRequest,
-    records: Sequence[MetadataRecord],
-    cause: str,
-    ctx: Context,
-    topic_id: TopicId = NO_TOPIC,
-    outcomes: Sequence[PartitionOutcome] = (),
-) -> Decision:
-    """These records, and an answer that is remembered with them. Without records there is nothing to remember."""
+def ruled(image: MetadataImage, request: AdminRequest, rule: Callable[[], Ruling], ctx: Context) -> Decision:
+    """The decision on a request: the answer that it was given before, or what `rule` says now."""
+    known = image.requests.get((request.client, request.id))
+    if known is not None:
+        error = ErrorCode(known.error)
+        return Decision([], reply=lambda: _answer(image, request, error, known.reason, known.topic_id, known.outcomes))
+    error, reason = ErrorCode.NONE, ""
+    try:
+        ruling = rule()
+    except Refused as refused:
+        error, reason = refused.error, refused.reason
+        ruling = Ruling((), "", refused.topic_id)
+    _, cause, topic_id, outcomes, tried = ruling
 
     def reply() -> Message:
-        return _answer(image, request, ErrorCode.NONE, "", topic_id, outcomes)
+        return _answer(image, request, error, reason, topic_id, outcomes)
 
-    if not records:
+    if tried or (error.retriable and error not in FINAL):
         return Decision([], reply=reply)
-    done = RequestDone(request.client, request.id, ErrorCode.NONE, "", topic_id, ctx.wall, list(outcomes))
-    return Decision([*records, done], cause, reply)
+    done = RequestDone(request.client, request.id, error, reason, topic_id, ctx.wall, list(outcomes))
+    return Decision([*ruling.records, done], cause, reply)
+
+
+FINAL = (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID)
+"""To a producer these mean that it may know more than a broker. The controller knows what there is."""
 
 
 def topic_called(image: MetadataImage, name: str) -> TopicState:

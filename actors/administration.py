@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .admin_messages import AdminRequest
+from .admin_requests import Ruling, ruled
 from .configs import alter_configs, describe_configs
 from .decisions import Decision
 from .kernel import Context, Message
@@ -24,19 +25,23 @@ from .topics import create, delete, grow
 
 def administer(image: MetadataImage, request: AdminRequest, ctx: Context) -> Decision:
     """The active controller's decision on one request, on this state."""
+    return ruled(image, request, lambda: _rule(image, request, ctx), ctx)
+
+
+def _rule(image: MetadataImage, request: AdminRequest, ctx: Context) -> Ruling:
     match request:
         case CreateTopic():
             return create(image, request, ctx)
         case DeleteTopic():
-            return delete(image, request, ctx)
+            return delete(image, request)
         case CreatePartitions():
-            return grow(image, request, ctx)
+            return grow(image, request)
         case AlterConfigs():
-            return alter_configs(image, request, ctx)
+            return alter_configs(image, request)
         case Reassign():
-            return reassign(image, request, ctx)
+            return reassign(image, request)
         case ElectLeaders():
-            return elect(image, request, ctx)
+            return elect(image, request)
         case _:
             raise AssertionError(f"nobody decides {request!r}")
 

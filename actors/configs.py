@@ -27,13 +27,11 @@ from .admin_messages import (
     ConfigSynonym,
     DescribeConfigs,
 )
-from .admin_requests import NO_TOPIC, Refused, granted, refusal, remembered, topic_called
+from .admin_requests import NO_TOPIC, Refused, Ruling, topic_called
 from .broker_configs import ALL_BROKERS, FOR_ALL, TOPIC_NAMES
-from .decisions import Decision
 from .elections import settle
 from .errors import ErrorCode
 from .internal_topics import INTERNAL_TOPICS
-from .kernel import Context
 from .metadata import MetadataImage
 from .metadata_records import BrokersConfigured, MetadataRecord, PartitionChanged, TopicConfigured
 from .topic_configs import ConfigDefinition, TopicConfigs
@@ -44,39 +42,31 @@ _BROKER_NAMES = {topic: broker for broker, topic in TOPIC_NAMES.items()}
 # --- altering
 
 
-def alter_configs(image: MetadataImage, request: AlterConfigs, ctx: Context) -> Decision:
-    """Change the configs of one topic, one broker or all brokers, or say why not."""
-    known = remembered(image, request)
-    if known is not None:
-        return known
+def alter_configs(image: MetadataImage, request: AlterConfigs) -> Ruling:
+    """Change the configs of one topic, one broker or all brokers. Raises Refused."""
     topic_id = NO_TOPIC
     record: MetadataRecord
-    try:
-        if request.kind == "topic":
-            topic = topic_called(image, request.name)
-            before, topic_id = topic.configs, topic.id
-            after = _altered(before, request, topic_configs.DEFINITIONS)
-            if topic.name in INTERNAL_TOPICS and after.get("cleanup.policy") != before.get("cleanup.policy"):
-                reason = f"{topic.name} is an internal topic: its cleanup.policy cannot be altered."
-                raise Refused(ErrorCode.INVALID_CONFIG, reason)
-            record = TopicConfigured(topic.id, after)
-            of = f"topic {topic.name}"
-        else:
-            broker = _broker(image, request.name)
-            before = image.broker_configs.get(broker, {})
-            after = _altered(before, request, broker_configs.DEFINITIONS)
-            only_for_all = sorted(FOR_ALL & set(after)) if broker != ALL_BROKERS else []
-            if only_for_all:
-                reason = f"{only_for_all[0]} holds for all brokers alike: set it for all of them, not for b{broker}."
-                raise Refused(ErrorCode.INVALID_CONFIG, reason)
-            record = BrokersConfigured(broker, after)
-            of = "all brokers" if broker == ALL_BROKERS else f"b{broker}"
-    except Refused as refused:
-        return refusal(image, request, refused)
-    records: list[MetadataRecord] = []
-    if after != before and not request.validate_only:
-        records = [record, *_enough_now(image, record)]
-    return granted(image, request, records, f"a client altered the configs of {of}", ctx, topic_id)
+    if request.kind == "topic":
+        topic = topic_called(image, request.name)
+        before, topic_id = topic.configs, topic.id
+        after = _altered(before, request, topic_configs.DEFINITIONS)
+        if topic.name in INTERNAL_TOPICS and after.get("cleanup.policy") != before.get("cleanup.policy"):
+            reason = f"{topic.name} is an internal topic: its cleanup.policy cannot be altered."
+            raise Refused(ErrorCode.INVALID_CONFIG, reason)
+        record = TopicConfigured(topic.id, after)
+        of = f"topic {topic.name}"
+    else:
+        broker = _broker(image, request.name)
+        before = image.broker_configs.get(broker, {})
+        after = _altered(before, request, broker_configs.DEFINITIONS)
+        only_for_all = sorted(FOR_ALL & set(after)) if broker != ALL_BROKERS else []
+        if only_for_all:
+            reason = f"{only_for_all[0]} holds for all brokers alike: set it for all of them, not for b{broker}."
+            raise Refused(ErrorCode.INVALID_CONFIG, reason)
+        record = BrokersConfigured(broker, after)
+        of = "all brokers" if broker == ALL_BROKERS else f"b{broker}"
+    records = [] if after == before else [record, *_enough_now(image, record)]
+    return Ruling(records, f"a client altered the configs of {of}", topic_id, tried=request.validate_only)
 
 
 def _enough_now(image: MetadataImage, record: MetadataRecord) -> list[PartitionChanged]:

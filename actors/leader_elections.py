@@ -13,29 +13,24 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from .admin_messages import MAX_PER_REQUEST, ElectLeaders, PartitionOutcome
-from .admin_requests import Refused, granted, refusal, remembered
-from .decisions import Decision
+from .admin_requests import Refused, Ruling
 from .errors import ErrorCode
-from .kernel import Context
 from .metadata import MetadataImage
 from .metadata_records import MetadataRecord, PartitionChanged
 from .metadata_state import PartitionState
 from .reassignments import partition_called
 
 
-def elect(image: MetadataImage, request: ElectLeaders, ctx: Context) -> Decision:
-    """Elect, or say why not."""
-    known = remembered(image, request)
-    if known is not None:
-        return known
+def elect(image: MetadataImage, request: ElectLeaders) -> Ruling:
+    """Elect. Raises Refused; refusals of single partitions are among the outcomes."""
     if request.partitions is None:
         if request.unclean:
             reason = "An unclean election gives up records: name the partitions one by one."
-            return refusal(image, request, Refused(ErrorCode.INVALID_REQUEST, reason))
-        return _everywhere(image, request, ctx)
+            raise Refused(ErrorCode.INVALID_REQUEST, reason)
+        return _everywhere(image)
     if len(request.partitions) > MAX_PER_REQUEST:
         reason = f"A request elects at most {MAX_PER_REQUEST} leaders, this one {len(request.partitions)}."
-        return refusal(image, request, Refused(ErrorCode.INVALID_REQUEST, reason))
+        raise Refused(ErrorCode.INVALID_REQUEST, reason)
     records: list[MetadataRecord] = []
     outcomes: list[PartitionOutcome] = []
     for topic, index in dict.fromkeys((topic, index) for topic, index in request.partitions):
@@ -46,7 +41,7 @@ def elect(image: MetadataImage, request: ElectLeaders, ctx: Context) -> Decision
         except Refused as refused:
             outcomes.append(PartitionOutcome(topic, index, refused.error, refused.reason))
     kind = "unclean election" if request.unclean else "election of the preferred leader"
-    return granted(image, request, records, f"a client asked for an {kind}", ctx, outcomes=outcomes)
+    return Ruling(records, f"a client asked for an {kind}", outcomes=outcomes)
 
 
 def preferred(image: MetadataImage, state: PartitionState) -> PartitionChanged:
@@ -60,7 +55,7 @@ def preferred(image: MetadataImage, state: PartitionState) -> PartitionChanged:
     return _led_by(state, first)
 
 
-def _everywhere(image: MetadataImage, request: ElectLeaders, ctx: Context) -> Decision:
+def _everywhere(image: MetadataImage) -> Ruling:
     """Every partition whose preferred leader may lead and does not; the first ones, if they are very many."""
     records: list[MetadataRecord] = []
     outcomes: list[PartitionOutcome] = []
@@ -69,8 +64,7 @@ def _everywhere(image: MetadataImage, request: ElectLeaders, ctx: Context) -> De
         if may_return(image, state) and len(records) < MAX_PER_REQUEST:
             records.append(_led_by(state, state.replicas[0]))
             outcomes.append(PartitionOutcome(image.topics[partition.topic].name, partition.index))
-    cause = "a client asked for preferred leaders everywhere"
-    return granted(image, request, records, cause, ctx, outcomes=outcomes)
+    return Ruling(records, "a client asked for preferred leaders everywhere", outcomes=outcomes)
 
 
 def may_return(image: MetadataImage, state: PartitionState) -> bool:

@@ -18,11 +18,9 @@ from .admin_messages import (
     Reassignment,
     ReassignmentsListed,
 )
-from .admin_requests import Refused, granted, refusal, remembered, topic_called
-from .decisions import Decision
+from .admin_requests import Refused, Ruling, topic_called
 from .elections import settle
 from .errors import ErrorCode
-from .kernel import Context
 from .messages import Partition
 from .metadata import MetadataImage
 from .metadata_records import MetadataRecord, PartitionChanged
@@ -30,14 +28,11 @@ from .metadata_state import PartitionState
 from .moves import left_with, towards
 
 
-def reassign(image: MetadataImage, request: Reassign, ctx: Context) -> Decision:
-    """Let partitions move, or cancel it; or say why not."""
-    known = remembered(image, request)
-    if known is not None:
-        return known
+def reassign(image: MetadataImage, request: Reassign) -> Ruling:
+    """Let partitions move, or cancel it. Raises Refused; refusals of single partitions are among the outcomes."""
     if len(request.targets) > MAX_PER_REQUEST:
         reason = f"A request moves at most {MAX_PER_REQUEST} partitions, this one {len(request.targets)}: ask in parts."
-        return refusal(image, request, Refused(ErrorCode.INVALID_REQUEST, reason))
+        raise Refused(ErrorCode.INVALID_REQUEST, reason)
     records: list[MetadataRecord] = []
     outcomes: list[PartitionOutcome] = []
     seen: set[tuple[str, int]] = set()
@@ -53,7 +48,7 @@ def reassign(image: MetadataImage, request: Reassign, ctx: Context) -> Decision:
             outcomes.append(PartitionOutcome(target.topic, target.index))
         except Refused as refused:
             outcomes.append(PartitionOutcome(target.topic, target.index, refused.error, refused.reason))
-    return granted(image, request, records, "a client moves it", ctx, outcomes=outcomes)
+    return Ruling(records, "a client moves it", outcomes=outcomes)
 
 
 def partition_called(image: MetadataImage, topic: str, index: int) -> PartitionState:

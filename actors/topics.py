@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from random import Random
 
-from .admin_requests import NO_TOPIC, Refused, granted, refusal, remembered, topic_called
+from .admin_requests import NO_TOPIC, Refused, Ruling, topic_called
 from .decisions import Decision
 from .errors import ErrorCode
 from .internal_topics import INTERNAL_TOPICS, internal_topic
@@ -24,7 +24,7 @@ from .messages import (
     TopicId,
 )
 from .metadata import MetadataImage
-from .metadata_records import MetadataRecord, PartitionCreated, TopicCreated, TopicDeleted
+from .metadata_records import PartitionCreated, TopicCreated, TopicDeleted
 from .metadata_state import TopicState
 from .placement import Candidate, place
 from .reassignments import check_replicas
@@ -36,61 +36,39 @@ MAX_REPLICATION = 32_767
 _NAME = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 
 
-def create(image: MetadataImage, request: CreateTopic, ctx: Context) -> Decision:
-    """Create a topic with all its partitions, or say why not."""
-    known = remembered(image, request)
-    if known is not None:
-        return known
-    try:
-        replication, partitions = _figures(image, request)
-        topic_id = new_topic_id(image, ctx.random)
-        if request.assignments:
-            created = _assigned(image, topic_id, 0, request.assignments)
-        else:
-            created = _placed(image, topic_id, range(partitions), replication)
-    except Refused as refused:
-        return refusal(image, request, refused)
-    records: list[MetadataRecord] = [TopicCreated(topic_id, request.name, dict(sorted(request.configs.items())))]
-    records += created
-    if request.validate_only:
-        records = []
-    return granted(image, request, records, "a client created it", ctx, topic_id)
+def create(image: MetadataImage, request: CreateTopic, ctx: Context) -> Ruling:
+    """Create a topic with all its partitions. Raises Refused."""
+    replication, partitions = _figures(image, request)
+    topic_id = new_topic_id(image, ctx.random)
+    if request.assignments:
+        created = _assigned(image, topic_id, 0, request.assignments)
+    else:
+        created = _placed(image, topic_id, range(partitions), replication)
+    records = [TopicCreated(topic_id, request.name, dict(sorted(request.configs.items()))), *created]
+    return Ruling(records, "a client created it", topic_id, tried=request.validate_only)
 
 
-def grow(image: MetadataImage, request: CreatePartitions, ctx: Context) -> Decision:
-    """Give a topic more partitions, or say why not. What is in the old ones stays there: keys move to other ones."""
-    known = remembered(image, request)
-    if known is not None:
-        return known
-    try:
-        topic = topic_called(image, request.name)
-        _check_growth(topic, request)
-        if request.assignments:
-            created = _assigned(image, topic.id, topic.partitions, request.assignments)
-        else:
-            replication = len(image.partitions[Partition(topic.id, 0)].original)
-            created = _placed(image, topic.id, range(topic.partitions, request.total), replication)
-    except Refused as refused:
-        return refusal(image, request, refused)
-    records: list[MetadataRecord] = [] if request.validate_only else [*created]
-    return granted(image, request, records, "a client added partitions", ctx, topic.id)
+def grow(image: MetadataImage, request: CreatePartitions) -> Ruling:
+    """Give a topic more partitions. What is in the old ones stays there: keys move to other ones. Raises Refused."""
+    topic = topic_called(image, request.name)
+    _check_growth(topic, request)
+    if request.assignments:
+        created = _assigned(image, topic.id, topic.partitions, request.assignments)
+    else:
+        replication = len(image.partitions[Partition(topic.id, 0)].original)
+        created = _placed(image, topic.id, range(topic.partitions, request.total), replication)
+    return Ruling(created, "a client added partitions", topic.id, tried=request.validate_only)
 
 
-def delete(image: MetadataImage, request: DeleteTopic, ctx: Context) -> Decision:
-    """Delete a topic, or say why not. Its id never comes back, so whoever still has its records knows what to do."""
-    known = remembered(image, request)
-    if known is not None:
-        return known
-    try:
-        topic = topic_called(image, request.name) if request.name else image.topics.get(request.topic_id)
-        if topic is None:
-            raise Refused(ErrorCode.UNKNOWN_TOPIC_ID, f"There is no topic with the id {request.topic_id!r}.")
-        if topic.name in INTERNAL_TOPICS:
-            reason = f"{topic.name} is an internal topic, which the cluster needs: it cannot be deleted."
-            raise Refused(ErrorCode.INVALID_TOPIC_EXCEPTION, reason)
-    except Refused as refused:
-        return refusal(image, request, refused)
-    return granted(image, request, [TopicDeleted(topic.id)], "a client deleted it", ctx, topic.id)
+def delete(image: MetadataImage, request: DeleteTopic) -> Ruling:
+    """Delete a topic. Its id never comes back, so whoever still has its records knows what to do. Raises Refused."""
+    topic = topic_called(image, request.name) if request.name else image.topics.get(request.topic_id)
+    if topic is None:
+        raise Refused(ErrorCode.UNKNOWN_TOPIC_ID, f"There is no topic with the id {request.topic_id!r}.")
+    if topic.name in INTERNAL_TOPICS:
+        reason = f"{topic.name} is an internal topic, which the cluster needs: it cannot be deleted."
+        raise Refused(ErrorCode.INVALID_TOPIC_EXCEPTION, reason)
+    return Ruling([TopicDeleted(topic.id)], "a client deleted it", topic.id)
 
 
 def create_internal(image: MetadataImage, message: CreateInternalTopic, ctx: Context) -> Decision:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
 from recording import Recording
 
 from barnabas.actors.admin_messages import AdminRequest
@@ -70,13 +71,15 @@ class Administered:
         return reply
 
     def ask(self, request: AdminRequest) -> Message:
+        """The reply, without the offset that it was given at: that of an answer given again is a later one."""
         decision = administer(self.image, request, self.ctx)
         if decision.records:
             self.image.apply(decision.records, self.image.end)
             self.check()
         reply = decision.reply()
-        assert reply is not None
-        return reply
+        assert isinstance(reply, AdminDone | PartitionsDone)
+        assert reply.offset == self.image.end
+        return replace(reply, offset=-1)
 
     def done(self, request: AdminRequest) -> AdminDone:
         reply = self.ask(request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
 from recording import OneVoter, Recording
 
 from barnabas.actors.controller import Controller, ControllerConfig
@@ -97,7 +98,7 @@ class Scene:
 
     def create(self, name: str = "orders", request: int = 1, partitions: int = -1, replication: int = -1) -> AdminDone:
         self.say(CreateTopic(request, Incarnation(5), name, partitions, replication))
-        return self.ctx.take(AdminDone)[-1]
+        return replace(self.ctx.take(AdminDone)[-1], offset=-1)
 
     def partition(self, index: int = 0, name: str = "orders") -> Partition:
         return Partition(self.image.topic_ids[name], index)

@@ -180,6 +180,19 @@ def test_who_asks_again_is_told_the_same() -> None:
     assert not scene.state("orders").moving
 
 
+def test_a_request_that_changed_nothing_changes_nothing_when_it_comes_again_later() -> None:
+    """The network delivers it twice, the second time after another move (seed 119): it must not undo that."""
+    scene = Scene()
+    there = Reassign(50, CLIENT, [PartitionTarget("orders", 0, [1, 2, 3])])
+    cancel = Reassign(51, CLIENT, [PartitionTarget("orders", 0, None)])
+    scene.ask(there)
+    scene.ask(cancel)
+    scene.move(4, 5, 1)
+    scene.ask(there)
+    scene.ask(cancel)
+    assert scene.state("orders").target == (4, 5, 1)
+
+
 @pytest.mark.parametrize(
     ("target", "error", "words"),
     [

@@ -78,6 +78,22 @@ def test_a_request_that_was_granted_is_answered_the_same_for_ever_after() -> Non
     assert scene.image.topics == {}
 
 
+def test_a_request_that_was_refused_is_refused_for_ever_after() -> None:
+    scene = Administered()
+    scene.done(CreateTopic(1, CLIENT, "orders"))
+    refused = scene.done(CreateTopic(2, CLIENT, "orders"))
+    scene.done(DeleteTopic(3, CLIENT, "orders"))
+    assert scene.done(CreateTopic(2, CLIENT, "orders")) == refused
+    assert scene.image.topics == {}
+
+
+def test_a_request_that_is_to_come_again_later_is_judged_anew_then() -> None:
+    scene = Administered(down=3)
+    assert scene.done(CreateTopic(1, CLIENT, "orders")).error is ErrorCode.BROKER_NOT_AVAILABLE
+    scene.unfence(1)
+    assert scene.done(CreateTopic(1, CLIENT, "orders")).error is ErrorCode.NONE
+
+
 def test_a_topic_made_again_is_another_topic() -> None:
     scene = Administered()
     first = scene.done(CreateTopic(1, CLIENT, "orders"))
@@ -137,10 +153,10 @@ def test_growth_is_refused_in_words() -> None:
     scene.internal("__consumer_offsets")
     for request, words in (
         (CreatePartitions(3, CLIENT, "orders", 3), "has 3 partitions already"),
-        (CreatePartitions(3, CLIENT, "orders", 2), "cannot shrink"),
-        (CreatePartitions(3, CLIENT, "orders", 1_001), "1 to 1000"),
-        (CreatePartitions(3, CLIENT, "orders", 5, [[1, 2, 3]]), "given for 1 partitions, and 2"),
-        (CreatePartitions(3, CLIENT, "__consumer_offsets", 5), "internal topic"),
+        (CreatePartitions(4, CLIENT, "orders", 2), "cannot shrink"),
+        (CreatePartitions(5, CLIENT, "orders", 1_001), "1 to 1000"),
+        (CreatePartitions(6, CLIENT, "orders", 5, [[1, 2, 3]]), "given for 1 partitions, and 2"),
+        (CreatePartitions(7, CLIENT, "__consumer_offsets", 5), "internal topic"),
     ):
         done = scene.done(request)
         assert done.error is not ErrorCode.NONE
