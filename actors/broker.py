@@ -24,6 +24,7 @@ from . import broker_events as events
 from . import lives
 from .ahead import Ahead, AheadTimer, Request
 from .bugs import bug
+from .cleaner import Cleaner, CleanerTimer
 from .coordinator_log_messages import AppendRecords
 from .coordinator_logs import CoordinatorLogs
 from .coordinator_lookup import CoordinatorLookup, InternalTopicTimer, LookupTimer, refusal
@@ -157,6 +158,7 @@ class Broker(Actor):
         self.lookup = CoordinatorLookup(config.id, config.controllers, self.membership, lambda: self.image)
         self.coordinators = CoordinatorLogs(self._find, lambda: self.image, self._appended, config.coordinators)
         self.retention = Retention(config.id, self.logs.open, lambda: self.image, self._start_moved)
+        self.cleaner = Cleaner(config.id, self.logs.open, lambda: self.image, self._touched, self.damage.found)
         self.deletion = RecordDeletion(config.id, self._find, self._where, lambda: self.image, self._start_moved)
         self.stopping = Stopping(self.membership, self.logs, config.boot_id, config.stop_ms)
         self._unsynced: dict[Partition, None] = {}
@@ -288,6 +290,8 @@ class Broker(Actor):
                 self.reads.on_timer(timer.number, ctx)
             case AckTimer():
                 self.writes.on_timer(ctx)
+            case CleanerTimer() if not self.stopping.closed:
+                self.cleaner.on_timer(ctx)
             case DeletionTimer():
                 self.deletion.on_timer(timer, ctx)
             case HeartbeatTimer():
@@ -314,6 +318,8 @@ class Broker(Actor):
     def on_job(self, done: JobDone, ctx: Context) -> None:
         if self.logs.on_job(done):
             self._maybe_register(ctx)
+        elif self.cleaner.on_job(done, ctx):
+            self._speak(ctx)
 
     def on_synced(self, generation: Generation, ctx: Context) -> None:
         moved: dict[int, list[Partition]] = {}
@@ -334,6 +340,7 @@ class Broker(Actor):
             elif replica.copying is not None:
                 moved.setdefault(replica.leader, []).append(partition)
         self.fetchers.synced(moved, self.broker_epoch, ctx)
+        self.cleaner.synced(ctx)
         self.stopping.synced(generation, ctx)
         self._speak(ctx)
 
@@ -362,6 +369,7 @@ class Broker(Actor):
             partitions = None
             self.membership.heartbeat(self.image.end, ctx)
             ctx.set_timer(StrangersTimer(), self.config.grace_ms)
+            self.cleaner.start(ctx)
         self.coordinators.adopted(partitions, ctx)
         if partitions is None:
             partitions = sorted({*self.image.partitions, *self.replicas})
@@ -492,6 +500,10 @@ class Broker(Actor):
         self.followers.sessions.appended(replica.partition)
         self._advance(replica, ctx)
         self.retention.appended(replica, ctx)
+
+    def _touched(self, replica: Replica) -> None:
+        """Its log waits for a flush."""
+        self._unsynced[replica.partition] = None
 
     def _start_moved(self, replica: Replica, ctx: Context) -> None:
         """A leader's log begins later now: followers must hear of it, and the disk has to do."""

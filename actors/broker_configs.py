@@ -19,6 +19,10 @@ ALL_BROKERS = -1
 """Instead of a broker's number: what is set for all."""
 
 TOPIC_NAMES: dict[str, str] = {
+    "log.cleaner.delete.retention.ms": "delete.retention.ms",
+    "log.cleaner.max.compaction.lag.ms": "max.compaction.lag.ms",
+    "log.cleaner.min.cleanable.ratio": "min.cleanable.dirty.ratio",
+    "log.cleaner.min.compaction.lag.ms": "min.compaction.lag.ms",
     "log.cleanup.policy": "cleanup.policy",
     "log.retention.bytes": "retention.bytes",
     "log.retention.ms": "retention.ms",

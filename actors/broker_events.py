@@ -63,6 +63,32 @@ class LogBegunAnew(Event, frozen=True):
         return f"b{self.broker} begins its log of {self.partition} anew at {self.start}"
 
 
+class LogCompacted(Event, frozen=True):
+    """Of each key of a compacted partition the last record is left, as far as it was cleaned."""
+
+    broker: int
+    partition: str
+    offset: int
+    records_before: int
+    records_after: int
+    bytes_before: int
+    bytes_after: int
+
+    def sentence(self) -> str:
+        left = f"{self.records_after} of {self.records_before} records are left"
+        return f"b{self.broker} compacted {self.partition} up to {self.offset}: {left}"
+
+
+class CompactionFailed(Event, frozen=True):
+    """A cleaning came to nothing; the log is as it was, and it is tried again."""
+
+    broker: int
+    partition: str
+
+    def sentence(self) -> str:
+        return f"b{self.broker} could not compact {self.partition}"
+
+
 class LogDamaged(Event, frozen=True):
     """Bytes on disk are not what was written; nothing of this log is served any more."""
 

@@ -425,7 +425,7 @@ class ConsumerActor(Actor):
                 continue
             if not check_crc(data, header, at):
                 raise InvalidBatch("bad_crc", f"the CRC of the batch at {header.base_offset} is wrong")
-            if not header.is_control:
+            if header.count and not header.is_control:
                 chunk.batches.append(data[at : at + header.size])
                 chunk.size += header.size
             chunk.next = end

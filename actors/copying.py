@@ -28,15 +28,23 @@ class Copying:
         self.hw = min(hw, log.end)
         self._lower = lower  # lower the durable recovery point; None if it is low enough already
         self.cutting: tuple[Generation, int, bool] | None = None  # (when, where, reset) of the cut that waits
+        self._purged = -1  # by the leader, when it told us to begin anew
         self.truncated = 0  # records given up by the last cut, for events
 
     def wanted(self) -> FetchPartition | None:
-        """What to ask the leader for; None while cutting."""
-        if self.cutting is not None:
-            return None
+        """What to ask the leader for; None while cutting, or while what was dropped could come back."""
         log = self.log
+        if self.cutting is not None or log.adopting:
+            return None
         return FetchPartition(
-            self.partition, self.epoch, log.end, log.last_epoch, log.durable_end, self.hw, log.durable_start
+            self.partition,
+            self.epoch,
+            log.end,
+            log.last_epoch,
+            log.durable_end,
+            self.hw,
+            log.durable_start,
+            log.purged,
         )
 
     def diverged(self, epoch: int, end: int) -> None:
@@ -50,8 +58,9 @@ class Copying:
         self.truncated = self.log.end - offset
         self._prepare(self.log.truncation_end(offset), offset, reset=False)
 
-    def reset(self, offset: int) -> None:
-        """Everything here lies below the leader's log start: begin there (KAFKA-9491: the high watermark too)."""
+    def reset(self, offset: int, purged: int = -1) -> None:
+        """What is here cannot be gone on with: begin at the leader's log start (KAFKA-9491: the high watermark too)."""
+        self._purged = purged
         self.truncated = max(0, self.log.end - offset)
         self._prepare(0, offset, reset=True)
 
@@ -68,6 +77,7 @@ class Copying:
         Raises InvalidBatch, before anything is written, if the records are not the continuation of this log.
         """
         size = 0
+        self.log.compact(answer.purged)
         if answer.records is not None and len(answer.records):
             size = len(answer.records)
             self.log.append_replica(answer.records.data)
@@ -85,7 +95,7 @@ class Copying:
 
     def _cut(self, offset: int, *, reset: bool) -> None:
         if reset:
-            self.log.reset_to(offset)
+            self.log.reset_to(offset, self._purged)
             self.hw = offset
             return
         if offset < self.log.end or not bug("keep-cache-at-end"):

@@ -164,8 +164,8 @@ class Fetcher:
                 continue
             self._changed[partition] = None
             sent = self._sent.get(partition)
-            if sent is not None and copying.log.durable_start != sent.log_start:
-                self._urgent = True  # somebody may be waiting for a deletion
+            if sent is None or copying.log.durable_start != sent.log_start:
+                self._urgent = True  # it begins anew, or somebody may be waiting for a deletion
             durable = copying.log.durable_end
             if self._out and partition in self._sent and durable > self._synced.get(partition, -1):
                 self._synced[partition] = durable

@@ -107,8 +107,8 @@ class Fetchers:
             fetcher.dropped(part.partition, ctx, rest=True)  # asked before an election, or answered after one
             return
         if part.error is ErrorCode.OFFSET_OUT_OF_RANGE:
-            self._tell_reset(part, ctx)
-            copying.reset(part.log_start)
+            self._tell_reset(part, copying, ctx)
+            copying.reset(part.log_start, part.purged)
             fetcher.dropped(part.partition, ctx, rest=False)
         elif part.error is not ErrorCode.NONE:
             fetcher.dropped(part.partition, ctx, rest=True)
@@ -135,9 +135,11 @@ class Fetchers:
         name = self._image().name(partition)
         ctx.emit(events.BadRecords(broker=self._me, partition=name, leader=leader, cause=why))
 
-    def _tell_reset(self, part: FetchedPartition, ctx: Context) -> None:
+    def _tell_reset(self, part: FetchedPartition, copying: Copying, ctx: Context) -> None:
         name = self._image().name(part.partition)
         cause = f"its leader's log begins at {part.log_start}, beyond what this one has"
+        if part.purged > copying.log.end >= part.log_start:
+            cause = f"its leader has removed tombstones up to {part.purged}, which this one has not seen"
         ctx.emit(events.LogBegunAnew(broker=self._me, partition=name, start=part.log_start, cause=cause))
 
     def _tell_truncation(self, replica: Replica, copying: Copying, ctx: Context) -> None:

@@ -113,7 +113,7 @@ class Followers:
             return FetchedPartition(partition, error, replica.leader_epoch, -1, -1)
         verdict = leading.check(wanted)
         if isinstance(verdict, ErrorCode):
-            return FetchedPartition(partition, verdict, leading.epoch, -1, log.start)
+            return FetchedPartition(partition, verdict, leading.epoch, -1, log.start, purged=log.purged)
         if isinstance(verdict, Diverging):
             point = (verdict.epoch, verdict.end)
             return FetchedPartition(partition, ErrorCode.NONE, leading.epoch, replica.hw, log.start, diverging=point)
@@ -126,4 +126,6 @@ class Followers:
                 return FetchedPartition(partition, ErrorCode.KAFKA_STORAGE_ERROR, leading.epoch, -1, -1)
         if records is None and wanted.hw >= replica.hw:
             return None
-        return FetchedPartition(partition, ErrorCode.NONE, leading.epoch, replica.hw, log.start, records=records)
+        return FetchedPartition(
+            partition, ErrorCode.NONE, leading.epoch, replica.hw, log.start, records=records, purged=log.purged
+        )

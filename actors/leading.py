@@ -7,6 +7,9 @@ A fetch that passes proves that the follower holds exactly the leader's log up t
 is the only thing that ever counts towards a high watermark (KIP-320). A later `Synced` can only say how much of the
 proven part is durable.
 
+A follower that was away may have values whose tombstones are gone here. It would keep them for ever, so it begins anew,
+like one that is below the log start. How that is prevented for those that are not away is told in `purging`.
+
 Used by partition leaders and by the leader of the metadata quorum alike; they differ in the rule for the high
 watermark (all of the in-sync replicas, or a majority of the voters).
 """
@@ -65,8 +68,8 @@ class Leading:
                 if epoch < 0:
                     return Diverging(-1, log.start) if wanted.offset > log.start else ErrorCode.OFFSET_OUT_OF_RANGE
                 return Diverging(epoch, end)
-        if wanted.offset < log.start:
-            return ErrorCode.OFFSET_OUT_OF_RANGE
+        if wanted.offset < log.start or wanted.purged < log.purged > wanted.offset:
+            return ErrorCode.OFFSET_OUT_OF_RANGE  # what it lacks was deleted here: it must begin anew
         if wanted.offset > log.end:
             return Diverging(log.last_epoch, log.end)
         return None

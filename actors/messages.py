@@ -134,6 +134,7 @@ class FetchPartition(Part, frozen=True):
 
     `durable` is the end of what would survive a loss of power at the follower; `hw` what it knows as high watermark.
     `last_epoch` is the epoch of its last record (-1: it has none). `log_start` is where its log begins, durably.
+    `purged`: it has no value whose tombstone lies below and is gone (-1: the log has no holes).
     """
 
     partition: Partition
@@ -143,6 +144,7 @@ class FetchPartition(Part, frozen=True):
     durable: int
     hw: int
     log_start: int = -1
+    purged: int = -1
 
 
 class Fetch(Message, frozen=True):
@@ -163,7 +165,10 @@ class Fetch(Message, frozen=True):
 
 
 class FetchedPartition(Part, frozen=True):
-    """Records, or `diverging` (epoch, end) and nothing else, or an error. `hw` is not to be used before truncation."""
+    """Records, or `diverging` (epoch, end) and nothing else, or an error. `hw` is not to be used before truncation.
+
+    `purged`: tombstones below may be gone, and offsets may be missing; -1: the log was never compacted.
+    """
 
     partition: Partition
     error: ErrorCode
@@ -173,6 +178,7 @@ class FetchedPartition(Part, frozen=True):
     diverging: tuple[int, int] | None = None
     records: Payload | None = None
     leader: int = -1
+    purged: int = -1
 
 
 class Fetched(Message, frozen=True):

@@ -5,15 +5,16 @@ registration; the logs are opened when committed metadata names them, by topic i
 the same name is another topic's. A damaged log is never opened: it is set aside (renamed, for people to look at), and
 the replica starts empty and fetches again, since the controller has taken it out of the in-sync set.
 
-Three files hold one line per partition: recovery points (below which all is durable), high watermarks, log starts.
-They are written every second and at a clean stop. A recovery point is lowered durably before a log is cut below it.
+Four files hold one line per partition: recovery points (below which all is durable), high watermarks, log starts, and
+how far the cleaner has come. They are written every second and at a clean stop. A recovery point is lowered durably
+before a log is cut below it.
 """
 
 from __future__ import annotations
 
 import base64
 
-from ..storage.checkpoint import HIGH_WATERMARKS, LOG_STARTS, RECOVERY_POINTS, read_offsets, write_offsets
+from ..storage.checkpoint import CLEANED, HIGH_WATERMARKS, LOG_STARTS, RECOVERY_POINTS, read_offsets, write_offsets
 from ..storage.disk import Disk, Generation, Reader
 from ..storage.log import Log
 from ..storage.recovery import METADATA, Recovered, RecoverLog
@@ -44,9 +45,10 @@ def key_of(directory: str) -> PartitionKey | None:
 
 def _settings(configs: TopicConfigs) -> LogSettings:
     """How a topic wants its logs kept."""
+    lag = configs.max_compaction_lag_ms if configs.compacts else configs.segment_ms
     return LogSettings(
         segment_bytes=configs.segment_bytes,
-        segment_ms=configs.segment_ms,
+        segment_ms=min(configs.segment_ms, lag),
         durability=configs.durability,
         compacted=configs.compacts,
     )
@@ -81,6 +83,7 @@ class Replicas:
         self._points: dict[PartitionKey, int] | None = None  # recovery points as last written
         self._watermarks: dict[PartitionKey, int] = {}
         self._starts: dict[PartitionKey, int] = {}
+        self._cleaned: dict[PartitionKey, int] = {}
         self._written: dict[str, dict[PartitionKey, int]] = {}
 
     # --- Recovery ---
@@ -91,6 +94,7 @@ class Replicas:
         self._points = read_offsets(disk, RECOVERY_POINTS).offsets
         self._watermarks = dict(read_offsets(disk, HIGH_WATERMARKS).offsets or {})
         self._starts = dict(read_offsets(disk, LOG_STARTS).offsets or {})
+        self._cleaned = dict(read_offsets(disk, CLEANED).offsets or {})
         for name in disk.list(""):
             directory = name.rstrip("/")
             key = key_of(directory)
@@ -172,6 +176,7 @@ class Replicas:
         if recovered is None:
             self._forget(key)
         log = Log.open(ctx.disk, directory, topic_id, _settings(configs), recovered)
+        log.cleaned = min(self._cleaned.pop(key, 0), log.end)
         hw = self._watermarks.get(key, 0)
         replica = Replica(state.partition, topic.name, log, hw, min_insync, configs.max_message_bytes)
         self.open[state.partition] = replica
@@ -205,6 +210,7 @@ class Replicas:
     def _forget(self, key: PartitionKey) -> None:
         self._watermarks.pop(key, None)
         self._starts.pop(key, None)
+        self._cleaned.pop(key, None)
         if self._points is not None:
             self._points[key] = 0
 
@@ -222,10 +228,11 @@ class Replicas:
     # --- Checkpoints ---
 
     def checkpoint(self, disk: Disk) -> Generation:
-        """Write what changed of the three files. Returns the generation that makes it durable."""
+        """Write what changed of the four files. Returns the generation that makes it durable."""
         points: dict[PartitionKey, int] = {}
         watermarks: dict[PartitionKey, int] = {}
         starts: dict[PartitionKey, int] = {}
+        cleaned = {key: self._cleaned[key] for key in [*self.found, *self.unread] if key in self._cleaned}
         for partition in sorted(self.open):
             replica = self.open[partition]
             key = (replica.topic, partition.index)
@@ -236,6 +243,8 @@ class Replicas:
             points[key] = point
             watermarks[key] = replica.hw
             starts[key] = replica.log.start
+            if replica.log.cleaned:
+                cleaned[key] = replica.log.cleaned
         known = self._points or {}
         for key, found in self.found.items():
             # Not below damage: at the next start it would pass for a torn tail, and what was lost for never written.
@@ -248,8 +257,9 @@ class Replicas:
             starts[key] = self._starts.get(key, 0)
         self._points = points
         generation = disk.synced
-        for name, offsets in ((RECOVERY_POINTS, points), (HIGH_WATERMARKS, watermarks), (LOG_STARTS, starts)):
-            if self._written.get(name) != offsets:
+        files = ((RECOVERY_POINTS, points), (HIGH_WATERMARKS, watermarks), (LOG_STARTS, starts), (CLEANED, cleaned))
+        for name, offsets in files:
+            if self._written.get(name, {} if name == CLEANED else None) != offsets:
                 generation = write_offsets(disk, name, offsets)
                 self._written[name] = dict(offsets)
         return generation

@@ -8,6 +8,7 @@ back never fails.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Literal, cast
 
@@ -29,6 +30,7 @@ class ConfigDefinition(msgspec.Struct, frozen=True):
     high: int = 0
     choices: tuple[str, ...] = ()
     many: bool = False  # a comma-separated list of choices
+    share: bool = False  # a number from 0 to 1
     fixed: bool = False  # chosen when the topic is made, never altered
 
     @property
@@ -36,6 +38,8 @@ class ConfigDefinition(msgspec.Struct, frozen=True):
         """Kafka's word for the type."""
         if self.many:
             return "list"
+        if self.share:
+            return "double"
         if self.choices:
             return "boolean" if set(self.choices) <= {"false", "true"} else "string"
         return "int" if self.high <= INT_MAX else "long"
@@ -47,6 +51,8 @@ class ConfigDefinition(msgspec.Struct, frozen=True):
             return "one or more of " + ", ".join(self.choices)
         if self.choices:
             return " or ".join(self.choices)
+        if self.share:
+            return "a number from 0 to 1"
         return f"a whole number from {self.low} to {self.high}"
 
     def accepts(self, value: str) -> bool:
@@ -56,6 +62,8 @@ class ConfigDefinition(msgspec.Struct, frozen=True):
             return len(set(words)) == len(words) and all(word in self.choices for word in words)
         if self.choices:
             return value in self.choices
+        if self.share:
+            return re.fullmatch(r"0*(0|1|0?\.\d{1,17}|1\.0{1,17}|0\.)", value, re.ASCII) is not None
         digits = value.removeprefix("-")
         if not (digits.isascii() and digits.isdigit() and len(digits) <= 19):
             return False
@@ -79,11 +87,25 @@ DEFINITIONS: dict[str, ConfigDefinition] = {
             choices=("producer",),
         ),
         ConfigDefinition(
+            "delete.retention.ms",
+            "86400000",
+            "How long a tombstone of a compacted topic is kept after the cleaner has met it, in milliseconds.",
+            low=0,
+            high=LONG_MAX,
+        ),
+        ConfigDefinition(
             "durability",
             "fsync",
             "fsync: acks=all means on disk at every in-sync replica. os: in the page cache there, as in Kafka.",
             choices=("fsync", "os"),
             fixed=True,
+        ),
+        ConfigDefinition(
+            "max.compaction.lag.ms",
+            str(LONG_MAX),
+            "How long a record may wait for its compaction: then its segment is closed and cleaned.",
+            low=1,
+            high=LONG_MAX,
         ),
         ConfigDefinition(
             "max.message.bytes",
@@ -97,6 +119,19 @@ DEFINITIONS: dict[str, ConfigDefinition] = {
             "CreateTime",
             "Records keep the timestamps that their producers gave them.",
             choices=("CreateTime",),
+        ),
+        ConfigDefinition(
+            "min.cleanable.dirty.ratio",
+            "0.5",
+            "A compacted log is cleaned when such a share of it has come since the last time.",
+            share=True,
+        ),
+        ConfigDefinition(
+            "min.compaction.lag.ms",
+            "0",
+            "How long every record of a compacted topic stays, also one that a later one of its key follows.",
+            low=0,
+            high=LONG_MAX,
         ),
         ConfigDefinition(
             "min.insync.replicas",
@@ -154,6 +189,10 @@ def validate(
             sentences.append(f"There is no {kind} config {name!r}; there are {', '.join(definitions)}.")
         elif not definition.accepts(configs[name]):
             sentences.append(f"{name} must be {definition.expected}, not {configs[name]!r}.")
+    if not sentences and definitions is DEFINITIONS:
+        least, most = TopicConfigs(configs).min_compaction_lag_ms, TopicConfigs(configs).max_compaction_lag_ms
+        if least > most:
+            sentences.append(f"min.compaction.lag.ms ({least}) must not be more than max.compaction.lag.ms ({most}).")
     return sentences
 
 
@@ -203,6 +242,26 @@ class TopicConfigs:
     def segment_ms(self) -> int:
         """A segment is rolled at this age."""
         return int(self.get("segment.ms"))
+
+    @property
+    def delete_retention_ms(self) -> int:
+        """How long the cleaner keeps a tombstone that it has met."""
+        return int(self.get("delete.retention.ms"))
+
+    @property
+    def min_compaction_lag_ms(self) -> int:
+        """Nothing younger is compacted."""
+        return int(self.get("min.compaction.lag.ms"))
+
+    @property
+    def max_compaction_lag_ms(self) -> int:
+        """Nothing older waits for compaction."""
+        return int(self.get("max.compaction.lag.ms"))
+
+    @property
+    def min_cleanable_dirty_ratio(self) -> float:
+        """The share of a log that makes cleaning it worth while."""
+        return float(self.get("min.cleanable.dirty.ratio"))
 
     @property
     def max_message_bytes(self) -> int:

@@ -1,9 +1,9 @@
 """Producers' conversation: `Produce`.
 
-A batch is checked (one batch, its CRC, its size, its producer's sequence), appended, and acknowledged as its producer
-wishes: acks=0 not at all, acks=1 once written, acks=all once the high watermark has passed it. The producer's state
-changes only after the append has succeeded (KAFKA-6683). A duplicate is acknowledged with its original offset, and no
-earlier than the original would be.
+A batch is checked (one batch, its CRC, its size, its producer's sequence; on a compacted topic, its keys), appended,
+and acknowledged as its producer wishes: acks=0 not at all, acks=1 once written, acks=all once the high watermark has
+passed it. The producer's state changes only after the append has succeeded (KAFKA-6683). A duplicate is acknowledged
+with its original offset, and no earlier than the original would be.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..storage.disk import DiskFull
+from ..storage.keys import keyless
 from ..storage.log import Log
 from ..storage.producers import Check
 from ..storage.records import BatchHeader, InvalidBatch, check_incoming
@@ -117,6 +118,10 @@ class Writes:
         except InvalidBatch as error:
             code = _REFUSALS.get(error.code, ErrorCode.INVALID_RECORD)
             return ProducedBatch(partition, code, reason=str(error))
+        if replica.log.settings.compacted:
+            keys = _not_compactable(data, header)
+            if keys is not None:
+                return ProducedBatch(partition, ErrorCode.INVALID_RECORD, reason=keys)
         base = self._known(replica.log, header, partition)
         if isinstance(base, ProducedBatch):
             return base
@@ -155,3 +160,12 @@ class Writes:
                 return ProducedBatch(partition, ErrorCode.INVALID_PRODUCER_EPOCH, reason=verdict.sentence)
             case _:
                 return ProducedBatch(partition, ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER, reason=verdict.sentence)
+
+
+def _not_compactable(data: bytearray, header: BatchHeader) -> str | None:
+    """Why a compacted topic cannot take this batch: every record there needs a key."""
+    try:
+        delta = keyless(data, header)
+    except InvalidBatch as error:
+        return str(error)
+    return None if delta is None else f"record {delta} of the batch has no key: a compacted topic needs keys"

@@ -2,7 +2,8 @@
 
 Offsets are kept in Kafka's text: a version, a count, and a line `topic partition offset` for each. They only save
 work, so a damaged file is not an error but an absence with a reason, and whoever reads it takes the safe side: no
-recovery point (scan everything, and trust nothing below as proven), no high watermark (the start of the log).
+recovery point (scan everything, and trust nothing below as proven), no high watermark (the start of the log), nothing
+cleaned (all is cleaned again).
 
 Identity is different. Guessing whose directory this is could let a node vote twice or serve another cluster's
 data, so `read_identity` and `check_identity` stop with a sentence for a person.
@@ -21,6 +22,7 @@ from .disk import Disk, Generation, Reader
 RECOVERY_POINTS = "recovery-point-offset-checkpoint"
 HIGH_WATERMARKS = "replication-offset-checkpoint"
 LOG_STARTS = "log-start-offset-checkpoint"
+CLEANED = "cleaner-offset-checkpoint"
 IDENTITY = "meta.properties"
 CLEAN_SHUTDOWN = ".kafka_cleanshutdown"
 LEVEL = 1  # of the identity and the clean-shutdown marker

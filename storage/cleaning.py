@@ -70,6 +70,7 @@ class Cleaning:
         self._groups: deque[list[Segment]] = deque()
         self._to_clean: deque[Segment] = deque()  # of the group at hand
         self._new: Segment | None = None
+        self._changed = False  # anything of the group at hand
         self._epoch = -1
         self._purged = 0
         self._out: CleaningJob | None = None
@@ -123,18 +124,19 @@ class Cleaning:
             except DiskFull as full:
                 self._fail(str(full))
 
-    def synced(self) -> None:
-        """A flush has ended: perhaps a group has been replaced."""
-        if self.stage is Stage.SWAPPING and not self.log.swapping:
-            if self._new not in self.log.segments:
-                self._new = None
-                self._fail("the log has lost some of what was being cleaned")
-                return
+    def synced(self) -> bool:
+        """A flush has ended: whether a group has been replaced, or cannot be, so that it goes on."""
+        if self.stage is not Stage.SWAPPING or self.log.swapping:
+            return False
+        if self._new in self.log.segments:
             self._next_group()
+        else:
+            self._fail("the log has lost some of what was being cleaned")
+        return True
 
-    def abandon(self) -> None:
-        """It is not wanted any more."""
-        self._fail("it was given up")
+    def abandon(self, why: str) -> None:
+        """It cannot go on now. A replacement that is under way is finished by the log."""
+        self._fail(why)
 
     # --- Mapping ---
 
@@ -182,7 +184,7 @@ class Cleaning:
 
     def _begin_group(self) -> None:
         group = self._groups[0]
-        self.stage, self._position, self._to_clean = Stage.CLEANING, 0, deque(group)
+        self.stage, self._position, self._to_clean, self._changed = Stage.CLEANING, 0, deque(group), False
         self._new = Segment(self.log.directory, group[0].base, self.log.settings.index_interval)
         self._new.path = cleaned_path(self.log.directory, group[0].base)
 
@@ -195,7 +197,7 @@ class Cleaning:
             for header in found.headers:
                 new.note(header)
         self._position, self._epoch = found.position, found.epoch
-        self._purged = max(self._purged, found.purged)
+        self._purged, self._changed = max(self._purged, found.purged), self._changed or found.changed
         self.records_before += found.records_before
         self.records_after += found.records_after
         if self._position >= self._to_clean[0].size:
@@ -205,13 +207,13 @@ class Cleaning:
             return
         group = self._groups[0]
         self.bytes_after += new.size
-        if len(group) == 1 and new.size == group[0].size:
-            self.log.disk.delete(new.path)  # nothing has gone
+        if len(group) == 1 and not self._changed:
+            self.log.disk.delete(new.path)
             self._next_group()
             return
         new.seal()
-        self.stage = Stage.SWAPPING
         self.log.replace_group(group, new, self._purged)
+        self.stage = Stage.SWAPPING
 
     def _next_group(self) -> None:
         self._new = None

@@ -111,6 +111,7 @@ class Cleaned(msgspec.Struct, frozen=True):
     records_before: int = 0
     records_after: int = 0
     purged: int = 0  # offset after the last tombstone that was removed; 0 for none
+    changed: bool = False  # whether anything of it is not as it was
     damage: str | None = None
 
 
@@ -132,12 +133,12 @@ class CleanSegment(msgspec.Struct, frozen=True):
     def run(self, reader: Reader) -> Cleaned:
         parts: list[bytes] = []
         headers: list[BatchHeader] = []
-        position, epoch, before, purged = self.position, self.epoch, 0, 0
+        position, epoch, before, purged, changed = self.position, self.epoch, 0, 0, False
         try:
             for at, header, data in _batches(reader, self.path, self.position, self.size, self.slice_bytes):
                 first_of_epoch = header.leader_epoch > epoch
                 kept, gone = clean(data, header, self.rules, needed=first_of_epoch or header.next_offset == self.end)
-                purged = max(purged, gone)
+                purged, changed = max(purged, gone), changed or kept != data
                 before += header.count
                 if kept:
                     parts.append(kept)
@@ -146,7 +147,7 @@ class CleanSegment(msgspec.Struct, frozen=True):
         except Unreadable as damage:
             return Cleaned(b"", [], position, epoch, damage=str(damage))
         after = sum(header.count for header in headers)
-        return Cleaned(b"".join(parts), headers, position, epoch, before, after, purged)
+        return Cleaned(b"".join(parts), headers, position, epoch, before, after, purged, changed)
 
 
 def clean(data: memoryview, header: BatchHeader, rules: Rules, *, needed: bool) -> tuple[bytes, int]:

@@ -405,6 +405,7 @@ class Log(Swapping):
             self.disk.truncate(segment.path, segment.size)
         self._cut_index(segment)
         self.end = min(segment.end, self.end)
+        self.cleaned = min(self.cleaned, self.end)
         self._cursors.clear()
         self._tail.cut(self.end)
         self._safe_end = min(self._safe_end, self.end)
@@ -446,6 +447,7 @@ class Log(Swapping):
         for taken in list(self._snapshots):
             self._drop_snapshot(taken)
         self.start = self.end = self._safe_end = offset
+        self.cleaned = 0
         self._retire_to = 0
         self._unsynced.clear()
         self._cursors.clear()
@@ -466,8 +468,8 @@ class Log(Swapping):
         return generation
 
     def synced(self, generation: Generation) -> bool:
-        """Everything up to `generation` is durable; whether `durable_end` or `durable_start` moved."""
-        before = self.durable_end
+        """Everything up to `generation` is durable; whether `durable_end` or `durable_start` moved, or a reset is."""
+        before, reset = self.durable_end, self._reset
         if self._reset is not None and generation >= self._reset:
             self._reset = None
             if self._purged_then > self.purged:
@@ -478,7 +480,7 @@ class Log(Swapping):
         began = self._start_synced(generation)
         if self._retire_to:
             self._retire()
-        return began or self.durable_end != before
+        return began or self.durable_end != before or self._reset is not reset
 
     def close_clean(self) -> Generation:
         """Write what makes the next start quick. When the generation is durable, checkpoint `end` as recovery point."""

@@ -91,7 +91,7 @@ class RecoverLog(msgspec.Struct, frozen=True):
     directory: str
     recovery_point: int | None = None  # None: unknown, everything is scanned and damage is cut like a torn tail
     clean: bool = False  # this boot follows a clean stop; believed only if the log ends at the recovery point
-    log_start: int = 0  # from `log-start-offset-checkpoint`
+    log_start: int = 0  # from `log-start-offset-checkpoint`: counts only if `log-start` is damaged
     settings: LogSettings = LogSettings()
     thorough: bool = False  # scan below the recovery point too
 
@@ -138,7 +138,7 @@ class _Recovery:
         purged = read_purged(self.reader, self.directory)
         self.purged = 0 if purged is None else purged
         stored = read_start(self.reader, self.directory)
-        self.log_start = max(self.job.log_start, (bases[0] if bases else 0) if stored is None else stored)
+        self.log_start = max(self.job.log_start, bases[0] if bases else 0) if stored is None else stored
         if bases and bases[0] > max(self.log_start, self.known):
             self._drop(bases)
             bases = []

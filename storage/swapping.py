@@ -44,6 +44,7 @@ class Swapping(Trimming):
     def __init__(self, disk: Disk, directory: str, settings: LogSettings, recovered: Recovered) -> None:
         super().__init__(disk, directory, settings, recovered)
         self.purged = recovered.purged  # tombstones below may be gone; -1: the log has no holes
+        self.cleaned = 0  # the cleaner has been through everything below
         self._swap: _Swap | None = None
         self._unnamed: list[tuple[Segment, Generation]] = []  # called .swap until the group is durably gone
         self._named = Generation(0)  # when the last replacement was finished
