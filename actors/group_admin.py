@@ -36,17 +36,16 @@ def listing(group: Group, state: str) -> GroupListing:
     return GroupListing(group.name, kind, state, protocol_type)
 
 
-def describe(group: Group, sender: Address, request: DescribeGroup) -> Decision:
+def describe(group: Group, state: str, sender: Address, request: DescribeGroup) -> Decision:
     """Everything about a group."""
     if not group.known:
         raise Refused(ErrorCode.GROUP_ID_NOT_FOUND, f"There is no group {request.group}.")
-    return Decision(replies=[(sender, GroupDescribed(request.id, ErrorCode.NONE, "", picture(group)))])
+    return Decision(replies=[(sender, GroupDescribed(request.id, ErrorCode.NONE, "", picture(group, state)))])
 
 
-def picture(group: Group) -> GroupPicture:
+def picture(group: Group, state: str) -> GroupPicture:
     """A group as it is."""
     kind, protocol_type = _kind(group)
-    state = state_of(group)
     if group.consumer is not None:
         value = group.consumer.value
         members = _members(group.consumer)
@@ -79,12 +78,12 @@ def classic_picture(name: str, state: str, value: ClassicValue) -> GroupPicture:
     )
 
 
-def delete_group(group: Group, sender: Address, request: DeleteGroup) -> Decision:
+def delete_group(group: Group, size: int, sender: Address, request: DeleteGroup) -> Decision:
     """Forget a group that has no members, with its offsets."""
-    if not group.known:
+    if not group.known and not size:
         raise Refused(ErrorCode.GROUP_ID_NOT_FOUND, f"There is no group {request.group}.")
-    if group.size:
-        members = "a member" if group.size == 1 else f"{group.size} members"
+    if size:
+        members = "a member" if size == 1 else f"{size} members"
         raise Refused(ErrorCode.NON_EMPTY_GROUP, f"Group {group.name} has {members}: stop them first.")
     event = GroupDeletedEvent(group=group.name, offsets=len(group.offsets), cause="a client asked for it")
     done = GroupDeleted(request.id, ErrorCode.NONE, "")

@@ -105,6 +105,10 @@ class Desk(Protocol):
         """The groups as they are now."""
         ...
 
+    def members(self, group: str) -> int:
+        """How many members a group has now, also those that nothing is written of yet."""
+        ...
+
     def when_free(self, action: Callable[[Context], None], ctx: Context) -> None:
         """Decide something as soon as nothing is on its way to the log, so that it is decided on what is then so."""
         ...

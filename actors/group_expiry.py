@@ -41,7 +41,7 @@ class Expiry:
     def changed(self, name: str, ctx: Context) -> None:
         """Something of a group is other than it was."""
         group = self._desk.groups.get(name)
-        if group is None or (group.size and not bug("expire-live-offsets")):
+        if group is None or (self._desk.members(name) and not bug("expire-live-offsets")):
             self._empty_since.pop(name, None)
             self._checks.drop(name)
         elif name not in self._empty_since:
@@ -62,6 +62,9 @@ class Expiry:
         group = self._desk.groups.get(name)
         since = self._empty_since.get(name)
         if group is None or since is None or ctx.now - since < self._observe_ms:
+            return
+        if self._desk.members(name) and not bug("expire-live-offsets"):
+            self._empty_since[name] = ctx.now  # members of whom nothing is written yet
             return
         entries = expired(group, ctx.wall, self._settings.retention_ms)
         if entries:

@@ -39,17 +39,15 @@ from .group_messages import (
 from .group_offsets import Order
 from .group_records import MemberState, grouped, partitions_of
 from .group_state import ConsumerGroup, Group
-from .kernel import Address, Context, Event, Millis, node_of
+from .kernel import Address, Context, Event, Millis
 from .messages import GroupHeartbeat, GroupHeartbeatDone
+from .presence import Place, Presence
 
 AGAIN_MS = 1_000
 """When to put a member out again if that could not be written."""
 
 MAX_NAME = 255
 """Characters of a member's id or static name."""
-
-Place = tuple[str, str]
-"""A group and a member of it."""
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -77,15 +75,12 @@ class Heartbeats:
         self.grace_ms = grace_ms
         self._desk = desk
         self._topics = desk.topics
-        self._sessions: Deadlines[Place] = Deadlines()
+        self._presence = Presence()
         self._revocations: Deadlines[Place] = Deadlines()
         self._waits: Deadlines[Place] = Deadlines()
         self._plans: Deadlines[str] = Deadlines()
         self._waiting: dict[str, dict[str, Waiting]] = {}
         self._told: dict[Place, _Told] = {}
-        self._routes: dict[Place, str] = {}
-        self._places: dict[str, dict[Place, None]] = {}  # by route
-        self._gone: set[Place] = set()  # their connections have closed
         self._failed: dict[str, tuple[int, list[str]]] = {}  # by group: an epoch, and who did not plan it
         self._order = Order()
 
@@ -115,7 +110,7 @@ class Heartbeats:
             return
         draft = Draft(group, self._topics, ctx.wall)
         namesake = draft.state.static.get(request.instance, "") if request.instance else ""
-        draft.beat(request, gone=(group.name, namesake) in self._gone)
+        draft.beat(request, gone=self._presence.gone((group.name, namesake)))
         self._touch(group, waiting, ctx)
         if namesake and namesake != request.member:
             self._forget((group.name, namesake))
@@ -157,13 +152,7 @@ class Heartbeats:
     def _touch(self, group: Group, waiting: Waiting, ctx: Context) -> None:
         """The member lives, and speaks on this connection."""
         place = (group.name, waiting.request.member)
-        self._sessions.set(place, Millis(ctx.now + self.session_ms))
-        self._gone.discard(place)
-        route = node_of(waiting.sender)
-        if self._routes.get(place) != route:
-            self._leave_route(place)
-            self._routes[place] = route
-            self._places.setdefault(route, {})[place] = None
+        self._presence.heard(place, waiting.sender, Millis(ctx.now + self.session_ms))
 
     def _plan(self, draft: Draft, request: GroupHeartbeat, ctx: Context) -> None:
         """The leader brings a plan. One for another epoch is too late, and no fault."""
@@ -322,8 +311,8 @@ class Heartbeats:
             self._told.pop((name, member), None)
         group = self._desk.groups.get(name)
         for member in group.consumer.members if group is not None and group.consumer is not None else ():
-            if self._sessions.at((name, member)) is None:
-                self._sessions.set((name, member), Millis(ctx.now + AGAIN_MS))
+            if not self._presence.expected((name, member)):
+                self._presence.expect((name, member), Millis(ctx.now + AGAIN_MS))
 
     def _watch(self, group: str, state: ConsumerGroup, ctx: Context) -> None:
         """Set the clocks for what must not take for ever."""
@@ -344,7 +333,7 @@ class Heartbeats:
 
     def next_deadline(self) -> Millis | None:
         """When `on_time` has something to do."""
-        found = (self._sessions.next(), self._revocations.next(), self._waits.next(), self._plans.next())
+        found = (self._presence.next(), self._revocations.next(), self._waits.next(), self._plans.next())
         return min((at for at in found if at is not None), default=None)
 
     def on_time(self, late: bool, ctx: Context) -> None:
@@ -354,8 +343,8 @@ class Heartbeats:
         if late:
             return
         silent: dict[str, dict[str, str]] = {}
-        for name, member in self._sessions.due(ctx.now):
-            how = "its connection closed" if (name, member) in self._gone else "it sent no heartbeat"
+        for name, member in self._presence.silent(ctx.now):
+            how = "its connection closed" if self._presence.gone((name, member)) else "it sent no heartbeat"
             silent.setdefault(name, {})[member] = f"is out: {how}"
         for name, member in self._revocations.due(ctx.now):
             silent.setdefault(name, {})[member] = "is out: it did not give up its partitions in time"
@@ -397,18 +386,14 @@ class Heartbeats:
 
     def route_gone(self, route: str, ctx: Context) -> None:
         """A connection has closed. Who spoke on it has its grace to come back on another one."""
-        for place in self._places.pop(route, {}):
-            if self._routes.get(place) != route:
-                continue
-            group = self._desk.groups.get(place[0])
-            member = None if group is None or group.consumer is None else group.consumer.members.get(place[1])
-            if member is None or member.epoch == LEAVING_FOR_A_WHILE or member.grace_ms is None:
-                continue
-            grace = self.grace_ms if member.grace_ms == COORDINATORS_GRACE else member.grace_ms
-            at = self._sessions.at(place)
-            if at is not None:
-                self._gone.add(place)
-                self._sessions.set(place, Millis(min(at, ctx.now + grace)))
+        self._presence.closed(route, self._grace, ctx.now)
+
+    def _grace(self, place: Place) -> int | None:
+        group = self._desk.groups.get(place[0])
+        member = None if group is None or group.consumer is None else group.consumer.members.get(place[1])
+        if member is None or member.epoch == LEAVING_FOR_A_WHILE or member.grace_ms is None:
+            return None
+        return self.grace_ms if member.grace_ms == COORDINATORS_GRACE else member.grace_ms
 
     # --- Terms ---
 
@@ -417,7 +402,7 @@ class Heartbeats:
         for group in groups:
             if group.consumer is not None:
                 for name in group.consumer.members:
-                    self._sessions.set((group.name, name), Millis(ctx.now + self.session_ms))
+                    self._presence.expect((group.name, name), Millis(ctx.now + self.session_ms))
                 self._watch(group.name, group.consumer, ctx)
 
     def drop(self) -> list[tuple[Address, GroupHeartbeat]]:
@@ -428,18 +413,9 @@ class Heartbeats:
 
     def _forget(self, place: Place) -> None:
         """This member is no more."""
-        self._sessions.drop(place)
+        self._presence.forget(place)
         self._revocations.drop(place)
         self._told.pop(place, None)
-        self._gone.discard(place)
-        self._leave_route(place)
-
-    def _leave_route(self, place: Place) -> None:
-        route = self._routes.pop(place, None)
-        places = self._places.get(route, {}) if route is not None else {}
-        places.pop(place, None)
-        if route is not None and not places:
-            self._places.pop(route, None)
 
 
 def _said(request: GroupHeartbeat) -> Said:

@@ -16,7 +16,7 @@ from .bugs import bug
 from .classic_messages import JoinProtocol
 from .envelope import Partition, TopicId
 from .errors import ErrorCode
-from .group_decisions import Decision, Refused, check_name
+from .group_decisions import Decision, Refused
 from .group_records import ClassicValue, Entry, OffsetKey, OffsetValue
 from .group_state import Group
 from .group_topics import Topics
@@ -58,9 +58,7 @@ class Order:
 
 
 def commit(group: Group, sender: Address, request: CommitOffsets, topics: Topics, wall: Millis) -> Decision:
-    """Remember how far the group has read. Raises Refused: then nothing is committed."""
-    check_name(request.group)
-    _check_committer(group, request)
+    """Remember how far the group has read; that the sender may do that was looked at (`check_committer`)."""
     if len(request.offsets) > MAX_OFFSETS:
         reason = f"A commit has at most {MAX_OFFSETS} partitions, this one has {len(request.offsets)}."
         raise Refused(ErrorCode.INVALID_COMMIT_OFFSET_SIZE, reason)
@@ -97,8 +95,8 @@ def _check_offset(new: NewOffset, partition: Partition, topics: Topics) -> Offse
     return None
 
 
-def _check_committer(group: Group, request: CommitOffsets) -> None:
-    """Raises Refused unless this sender may change the group's offsets now."""
+def check_committer(group: Group, request: CommitOffsets) -> None:
+    """Raises Refused unless this sender may change the group's offsets now. Not for the classic protocol's members."""
     if bug("zombies-commit") and group.size and request.member:
         return
     if group.size == 0:
@@ -115,28 +113,15 @@ def _check_committer(group: Group, request: CommitOffsets) -> None:
     _check_member(group, request)
 
 
-def _check_member(group: Group, request: CommitOffsets) -> None:
+def _check_member(group: Group, request: CommitOffsets | FetchOffsets) -> None:
     """Raises Refused unless this is a member as it is now."""
-    unknown = Refused(ErrorCode.UNKNOWN_MEMBER_ID, f"{request.member} is no member of group {group.name}: join it.")
-    if group.consumer is not None:
-        member = group.consumer.members.get(request.member)
-        if member is None:
-            raise unknown
-        if member.epoch != request.epoch:
-            reason = f"{request.member} is in member epoch {member.epoch} and not {request.epoch}."
-            raise Refused(ErrorCode.STALE_MEMBER_EPOCH, reason)
-        return
-    assert group.classic is not None, "a group with members is of one kind"
-    members = {member.member: member for member in group.classic.members}
-    instances = {member.instance: member.member for member in group.classic.members if member.instance}
-    if request.instance and instances.get(request.instance, request.member) != request.member:
-        reason = f"{request.instance} is another member now: this one was replaced."
-        raise Refused(ErrorCode.FENCED_INSTANCE_ID, reason)
-    if request.member not in members:
-        raise unknown
-    if request.epoch != group.classic.generation:
-        reason = f"Group {group.name} is in generation {group.classic.generation} and not {request.epoch}."
-        raise Refused(ErrorCode.ILLEGAL_GENERATION, reason)
+    member = None if group.consumer is None else group.consumer.members.get(request.member)
+    if member is None:
+        reason = f"{request.member} is no member of group {group.name}: join it."
+        raise Refused(ErrorCode.UNKNOWN_MEMBER_ID, reason)
+    if member.epoch != request.epoch:
+        reason = f"{request.member} is in member epoch {member.epoch} and not {request.epoch}."
+        raise Refused(ErrorCode.STALE_MEMBER_EPOCH, reason)
 
 
 # --- Fetch ---
@@ -145,7 +130,7 @@ def _check_member(group: Group, request: CommitOffsets) -> None:
 def fetch(group: Group, sender: Address, request: FetchOffsets) -> Decision:
     """What is committed. A group or a partition that nobody knows has no offset, which is no error."""
     if request.member and request.epoch >= 0:
-        _check_reader(group, request)
+        _check_member(group, request)
     wanted = sorted(group.offsets) if request.partitions is None else request.partitions
     if len(wanted) > MAX_GROUP_OFFSETS:
         raise Refused(ErrorCode.INVALID_REQUEST, f"A question has at most {MAX_GROUP_OFFSETS} partitions.")
@@ -162,16 +147,6 @@ def fetch(group: Group, sender: Address, request: FetchOffsets) -> Decision:
 
 def _partition(partition: Partition) -> Partition:
     return Partition(*partition)
-
-
-def _check_reader(group: Group, request: FetchOffsets) -> None:
-    member = group.consumer.members.get(request.member) if group.consumer is not None else None
-    if member is None:
-        reason = f"{request.member} is no member of group {group.name}: join it."
-        raise Refused(ErrorCode.UNKNOWN_MEMBER_ID, reason)
-    if member.epoch != request.epoch:
-        reason = f"{request.member} is in member epoch {member.epoch} and not {request.epoch}."
-        raise Refused(ErrorCode.STALE_MEMBER_EPOCH, reason)
 
 
 # --- Delete ---

@@ -10,21 +10,34 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from .classic_checks import check_commit
+from .classic_groups import ClassicGroups
 from .coordinator_log_messages import TermBegan
 from .errors import ErrorCode
 from .group_admin import delete_group, describe, listing, state_of
 from .group_admin_messages import GroupListing
-from .group_decisions import Decision, Refused, no_longer, refusal
+from .group_decisions import Decision, Refused, check_name, no_longer, refusal
 from .group_expiry import Expiry
 from .group_heartbeats import Heartbeats
 from .group_messages import GroupReply, GroupRequest
-from .group_offsets import Order, commit, delete, fetch, of_topics
+from .group_offsets import Order, check_committer, commit, delete, fetch, of_topics
 from .group_records import encode_entries
 from .group_settings import GroupSettings
 from .group_state import Group, GroupStates
 from .group_topics import Topics
 from .kernel import Address, Context, Event, Millis
-from .messages import CommitOffsets, DeleteGroup, DeleteOffsets, DescribeGroup, FetchOffsets, GroupHeartbeat
+from .messages import (
+    ClassicHeartbeat,
+    CommitOffsets,
+    DeleteGroup,
+    DeleteOffsets,
+    DescribeGroup,
+    FetchOffsets,
+    GroupHeartbeat,
+    JoinGroup,
+    LeaveGroup,
+    SyncGroup,
+)
 from .shard import Parked, Shard
 
 MAX_PARKED = 10_000
@@ -50,6 +63,7 @@ class GroupShard:
         self.log = Shard(term, self.states)
         self.unreadable = ""  # why its records cannot be read, or empty
         self.heartbeats = Heartbeats(self, settings.session_ms, settings.grace_ms)
+        self.classic = ClassicGroups(self, settings)
         self.expiry = Expiry(self, settings)
         self._room = room  # whether this broker may take on another group
         self._order = Order()
@@ -57,6 +71,13 @@ class GroupShard:
     @property
     def groups(self) -> Mapping[str, Group]:
         return self.states.groups
+
+    def members(self, group: str) -> int:
+        live = self.classic.live(group)
+        if live is not None:
+            return len(live.members) + len(live.promised)
+        stored = self.groups.get(group)
+        return 0 if stored is None else stored.size
 
     # --- Requests ---
 
@@ -74,38 +95,66 @@ class GroupShard:
             self.when_free(partial(self._serve, sender, request), ctx)
 
     def _serve(self, sender: Address, request: GroupRequest, ctx: Context) -> None:
-        group = self.groups.get(request.group)
+        group = self.groups.get(request.group) or Group(request.group)
         try:
-            if group is None:
-                group = Group(request.group)
-                if isinstance(request, GroupHeartbeat | CommitOffsets) and not self._room():
-                    reason = f"This broker coordinates {self.settings.max_groups} groups already: delete some."
-                    raise Refused(ErrorCode.GROUP_MAX_SIZE_REACHED, reason)
+            check_name(request.group)
+            joins = isinstance(request, GroupHeartbeat | CommitOffsets | JoinGroup)
+            if joins and not group.known and not self._room():
+                reason = f"This broker coordinates {self.settings.max_groups} groups already: delete some."
+                raise Refused(ErrorCode.GROUP_MAX_SIZE_REACHED, reason)
             match request:
                 case GroupHeartbeat():
                     self._beat(group, sender, request, ctx)
                 case CommitOffsets():
-                    if not self._order.late((request.group, request.member), request.sequence):
-                        decision = commit(group, sender, request, self.topics, ctx.wall)
-                        self.write(group.name, decision, ctx, None)
+                    self._commit(group, sender, request, ctx)
                 case FetchOffsets():
                     self.write(group.name, fetch(group, sender, request), ctx, None)
+                case JoinGroup() | SyncGroup() | ClassicHeartbeat() | LeaveGroup():
+                    self.classic.serve(group, sender, request, ctx)
                 case DeleteOffsets():
-                    self.write(group.name, delete(group, sender, request, self.topics), ctx, None)
+                    self.write(group.name, delete(self._seen(group), sender, request, self.topics), ctx, None)
                 case DescribeGroup():
-                    self.write(group.name, describe(group, sender, request), ctx, None)
+                    decision = describe(self._seen(group), self._state(group), sender, request)
+                    self.write(group.name, decision, ctx, None)
                 case DeleteGroup():
-                    self.write(group.name, delete_group(group, sender, request), ctx, None)
+                    decision = delete_group(group, self.members(group.name), sender, request)
+                    self.write(group.name, decision, ctx, None)
+                    if decision.entries:
+                        self.classic.forget(group.name)
                 case _:
                     raise Refused(ErrorCode.INVALID_REQUEST, f"{type(request).__name__} is not known here.")
         except Refused as refused:
             self.log.answer(sender, refusal(request, refused.error, refused.reason), ctx)
 
     def _beat(self, group: Group, sender: Address, request: GroupHeartbeat, ctx: Context) -> None:
-        if group.classic is not None and group.size:
+        live = self.classic.live(group.name)
+        if live is not None and (live.members or live.promised):
             reason = f"Group {group.name} is of the classic protocol; it can change when it has no members."
             raise Refused(ErrorCode.INCONSISTENT_GROUP_PROTOCOL, reason)
+        self.classic.forget(group.name)
         self.heartbeats.on_request(group, sender, request, ctx)
+
+    def _commit(self, group: Group, sender: Address, request: CommitOffsets, ctx: Context) -> None:
+        live = self.classic.live(group.name)
+        if live is not None and live.members:
+            check_commit(live, request)
+        else:
+            check_committer(group, request)
+        if not self._order.late((request.group, request.member), request.sequence):
+            self.write(group.name, commit(group, sender, request, self.topics, ctx.wall), ctx, None)
+
+    def _seen(self, group: Group) -> Group:
+        """A group with what is going on in it, for people: in the classic protocol not all of that is written."""
+        live = self.classic.live(group.name)
+        if live is None:
+            return group
+        seen = Group(group.name)
+        seen.offsets, seen.classic = group.offsets, live.value(0)
+        return seen
+
+    def _state(self, group: Group) -> str:
+        live = self.classic.live(group.name)
+        return state_of(group) if live is None else live.state.value
 
     # --- The desk ---
 
@@ -144,14 +193,26 @@ class GroupShard:
 
     def listings(self) -> list[GroupListing]:
         """A line for each group."""
-        return [listing(group, state_of(group)) for group in self.groups.values()]
+        names = dict.fromkeys([*self.groups, *(live.name for live in self.classic.live_groups())])
+        groups = [self.groups.get(name) or Group(name) for name in names]
+        return [listing(self._seen(group), self._state(group)) for group in groups]
 
     # --- What happens to it ---
 
     def loaded(self, ctx: Context) -> None:
         """The state may be used."""
-        self.heartbeats.loaded(self.groups.values(), ctx)
+        self.heard_again(ctx)
         self.expiry.loaded(ctx)
+
+    def heard_again(self, ctx: Context) -> None:
+        """Nobody could be heard until now: every member has a whole session again."""
+        self.heartbeats.loaded(self.groups.values(), ctx)
+        self.classic.loaded(self.groups.values(), ctx)
+
+    def route_gone(self, route: str, ctx: Context) -> None:
+        """A connection has closed."""
+        self.heartbeats.route_gone(route, ctx)
+        self.classic.route_gone(route, ctx)
 
     def topics_moved(self, name: str, ctx: Context) -> None:
         """Topics came, grew or went: see whether that concerns this group."""
@@ -185,12 +246,14 @@ class GroupShard:
 
     def next_deadline(self) -> Millis | None:
         """When `on_time` has something to do."""
-        found = (self.heartbeats.next_deadline(), self.expiry.next_deadline(), self.log.patience)
+        classic, expiry = self.classic.next_deadline(), self.expiry.next_deadline()
+        found = (self.heartbeats.next_deadline(), classic, expiry, self.log.patience)
         return min((at for at in found if at is not None), default=None)
 
     def on_time(self, late: bool, ctx: Context) -> None:
         """Time has passed."""
         self.heartbeats.on_time(late, ctx)
+        self.classic.on_time(late, ctx)
         self.expiry.on_time(ctx)
         for parked in self.log.impatient(ctx.now):
             reason = "Too few replicas are in sync: it may be committed later."
@@ -212,7 +275,7 @@ class GroupShard:
         parked = self.log.drop()
         for each in parked:
             self._instead(each, ErrorCode.NOT_COORDINATOR, reason, ctx)
-        waiting = self.heartbeats.drop()
+        waiting = [*self.heartbeats.drop(), *self.classic.drop()]
         for sender, request in waiting:
             ctx.send(sender, refusal(request, ErrorCode.NOT_COORDINATOR, reason))
         return len(parked) + len(waiting)

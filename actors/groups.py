@@ -95,7 +95,7 @@ class Groups(Actor):
                 self._topics_moved(message, ctx)
             case RouteGone():
                 for shard in self.shards.values():
-                    shard.heartbeats.route_gone(message.route, ctx)
+                    shard.route_gone(message.route, ctx)
             case _:
                 return
         self._set_timer(ctx)
@@ -230,7 +230,7 @@ class Groups(Actor):
         if lapsed and self._has_lease(ctx):
             for shard in self.shards.values():
                 if shard.log.loaded:
-                    shard.heartbeats.loaded(shard.groups.values(), ctx)
+                    shard.heard_again(ctx)
 
     # --- Topics ---
 

@@ -49,6 +49,7 @@ from barnabas.actors.offset_messages import NewOffset
 from barnabas.storage.records import iter_headers, patch
 
 R = TypeVar("R", bound=GroupReply)
+M = TypeVar("M", bound=Message)
 
 HOME = Partition(TopicId("OFFSETS"), 0)
 ORDERS = TopicName(TopicId("ORDERS"), "orders", 6)
@@ -185,6 +186,14 @@ class Scene:
         found = [answer for to, answer in self.answers[before:] if to == sender]
         assert found, f"no answer to {request!r}"
         answer = found[-1]
+        assert isinstance(answer, kind)
+        return answer
+
+    def ask_any(self, request: Message, kind: type[M]) -> M:
+        """The same for what is not said about one group."""
+        before = len(self.answers)
+        self.hear(request, "@c/client")
+        [answer] = [answer for _, answer in self.answers[before:]]
         assert isinstance(answer, kind)
         return answer
 
