@@ -66,6 +66,8 @@ DIRECTORY = "metadata/__cluster_metadata-0"
 METADATA_TOPIC_ID = bytes(15) + b"\x01"
 MAX_FETCH_BYTES = 1 << 20
 STAGGER_MS = 60  # between the voters' turns when the leader's death is known, or the cluster is new
+MAX_STEPS = 4  # doublings of the time between two rounds of pre-votes then: up to 0.5 to 1 s
+MAX_DOUBLINGS = 2  # of the election timeout: up to 1.2 to 2.4 s
 HEARD_TIMEOUT_FACTOR = 3  # check-quorum: a leader resigns after this many shortest election timeouts of silence
 
 
@@ -92,6 +94,8 @@ class Raft:
         self._granted: set[int] = set()
         self._heard_at = Millis(-1_000_000)  # from a leader of the present epoch
         self._suspect = False  # the leader's connection was refused: do not wait to hear from it
+        self._rounds = 0  # of pre-votes since a leader was heard
+        self._led_epoch = 0  # the newest epoch that is known to have had a leader, or the one of the start
         self._leading: Leading | None = None
         self._copying: Copying | None = None
         self._parked: dict[int, _Parked] = {}
@@ -147,6 +151,7 @@ class Raft:
         """Read the vote, then recover the log as a job; nothing is answered before that is done."""
         state = quorum_state.read(ctx.disk) or QuorumState()
         self.epoch, self.voted_for = state.epoch, state.voted_for
+        self._led_epoch = state.epoch
         if state.epoch > 0:  # what an earlier life wrote may be no further than the page cache
             self._persisted = quorum_state.write(ctx.disk, state)
         known = self._point.read(ctx.disk, fresh=ctx.disk.size(quorum_state.PATH) is None)
@@ -164,7 +169,7 @@ class Raft:
         self.log = Log.open(ctx.disk, DIRECTORY, METADATA_TOPIC_ID, self.config.settings, recovered)
         self.hw = self.log.start
         self.role = "unattached"
-        self._reset_election(ctx, first=True)
+        self._reset_election(ctx, soon=self.epoch == 0)
         ctx.set_timer(CheckpointTimer(), 1000)
         return True
 
@@ -286,15 +291,27 @@ class Raft:
     def _heard(self, ctx: Context) -> None:
         self._heard_at = ctx.now
         self._suspect = False
+        self._rounds = 0
+        self._led_epoch = self.epoch
         self._reset_election(ctx)
 
-    def _reset_election(self, ctx: Context, *, first: bool = False) -> None:
+    def _reset_election(self, ctx: Context, *, soon: bool = False) -> None:
+        """Stand if nothing is heard for a while: a longer one after each epoch that nobody won.
+
+        An election takes two flushes and two messages. Where that is longer than the timeout, every candidate would be
+        overtaken by the next one for ever; so the time doubles until it is enough. `soon`: there is no doubt that
+        somebody must stand, and nobody is known to: voters ask one after the other, and again after twice as long.
+        """
         config = self.config
-        delay = ctx.random.randint(config.election_min_ms, config.election_max_ms)
+        lost = min(max(0, self.epoch - self._led_epoch - 1), MAX_DOUBLINGS)
+        delay = ctx.random.randint(config.election_min_ms, config.election_max_ms) << lost
         if len(self.voters) == 1 and self.role != "candidate":  # a candidate waits for its own vote to be durable
             delay = 0
-        elif self._suspect or (first and self.epoch == 0):
+        elif soon and self._rounds == 0:
             delay = self._turn() * STAGGER_MS + ctx.random.randint(0, STAGGER_MS // 2)
+        elif soon:
+            step = STAGGER_MS // 2 << min(self._rounds - 1, MAX_STEPS)
+            delay = step + ctx.random.randint(0, step)
         ctx.set_timer(ElectionTimer(), delay)
 
     def _turn(self) -> int:
@@ -308,7 +325,8 @@ class Raft:
             return
         self._become("prospective", ctx)
         self._granted = {self.id}
-        self._reset_election(ctx)
+        self._rounds += 1
+        self._reset_election(ctx, soon=self._suspect)
         self._ask_votes(pre=True, ctx=ctx)
         self._count_votes(ctx)
 
@@ -402,6 +420,7 @@ class Raft:
         assert self.log is not None and self.role == "candidate"
         self._become("leading", ctx)
         self.leader = self.id
+        self._led_epoch, self._rounds = self.epoch, 0
         ctx.cancel_timer(ElectionTimer())
         self._leading = Leading(self.log, self.epoch, ctx.now)
         self.epoch_start = self.log.end
@@ -588,7 +607,7 @@ class Raft:
         if self.role not in ("following", "prospective") or leader is None or leader.endpoint != message.node:
             return
         self._suspect = True
-        self._reset_election(ctx)
+        self._reset_election(ctx, soon=True)
 
     def _say(self, voter: int, message: Message, ctx: Context) -> None:
         to = address(self.voters[voter].endpoint, "controller")
