@@ -70,6 +70,7 @@ def parser() -> "Parser":
     from .. import __version__
     from . import (
         bench,
+        chaos,
         clusters,
         completion,
         consume,
@@ -90,8 +91,8 @@ def parser() -> "Parser":
     commands = top.add_subparsers(metavar="COMMAND", required=True, title="commands")
     assert isinstance(commands, Commands), "parsers make their own kind"
     families = (
-        clusters, nodes, topics, produce, consume, delete_records, events, dashboard, verify, simulate, demo, bench,
-        completion,
+        clusters, nodes, topics, produce, consume, delete_records, events, dashboard, chaos, verify, simulate,
+        demo, bench, completion,
     )  # fmt: skip
     for family in families:
         family.register(commands)

@@ -3,6 +3,8 @@
 import argparse
 import os
 import signal
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .arguments import Commands, WrongUsage, add_data, data_of, positive
@@ -113,6 +115,11 @@ def run_restart(arguments: argparse.Namespace) -> int:
         await_process(formatted, launcher, node.id, pid)
     print(f"node {node.id} runs as process {pid} at {node.address.removeprefix('tcp://')}")
     return 0
+
+
+def restart_command(directory: Path, node: int) -> list[str]:
+    """What starts a node from a program that has threads or sockets, and so may not fork it."""
+    return [sys.executable, "-m", "barnabas", "restart", str(node), "--data", str(directory)]
 
 
 def run_node(arguments: argparse.Namespace) -> int:

@@ -30,9 +30,32 @@ def register(commands: Commands) -> None:
 
 
 def run_verify(arguments: argparse.Namespace) -> int:
-    nodes = _nodes(Path(arguments.data))
-    from ..storage.verify import verify_data_dir, verify_log
+    nodes, partitions, findings = examine(Path(arguments.data))
     from .output import as_json
+
+    if arguments.json:
+        as_json(
+            {
+                "nodes": nodes,
+                "partitions": partitions,
+                "findings": [{"node": name, "sentence": finding.sentence} for name, finding in findings],
+            }
+        )
+    else:
+        for name, finding in findings:
+            print(f"{name}: {finding.sentence}" if name else finding.sentence)
+        what = f"{len(nodes)} {'node' if len(nodes) == 1 else 'nodes'}, {partitions} partitions"
+        print(f"{what}: {f'{len(findings)} findings' if findings else 'nothing is wrong'}")
+    return 1 if findings else 0
+
+
+def examine(directory: Path) -> "tuple[list[str], int, list[tuple[str, Finding]]]":
+    """The nodes that were looked at, how many partitions they have, and what is wrong where.
+
+    Raises ClusterRefused if the cluster is running, or there is none.
+    """
+    nodes = _nodes(directory)
+    from ..storage.verify import verify_data_dir, verify_log
 
     findings: list[tuple[str, Finding]] = []
     for name, reader in nodes.items():
@@ -40,22 +63,9 @@ def run_verify(arguments: argparse.Namespace) -> int:
         if reader.list(_METADATA):
             findings += [(name, finding) for finding in verify_log(reader, _METADATA)]
     partitions = _partitions(nodes)
-    for directory, names in sorted(partitions.items()):
-        findings += [("", finding) for finding in _compare(nodes, directory, names)]
-    if arguments.json:
-        as_json(
-            {
-                "nodes": sorted(nodes),
-                "partitions": len(partitions),
-                "findings": [{"node": name, "sentence": finding.sentence} for name, finding in findings],
-            }
-        )
-    else:
-        for name, finding in findings:
-            print(f"{name}: {finding.sentence}" if name else finding.sentence)
-        what = f"{len(nodes)} {'node' if len(nodes) == 1 else 'nodes'}, {len(partitions)} partitions"
-        print(f"{what}: {f'{len(findings)} findings' if findings else 'nothing is wrong'}")
-    return 1 if findings else 0
+    for place, names in sorted(partitions.items()):
+        findings += [("", finding) for finding in _compare(nodes, place, names)]
+    return sorted(nodes), len(partitions), findings
 
 
 def _nodes(directory: Path) -> "dict[str, FileReader]":

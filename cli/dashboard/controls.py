@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 from ...cluster.processes import living
+from ..nodes import restart_command
 from .keys import Action
 
 SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP, "continue": signal.SIGCONT}
@@ -31,9 +31,12 @@ class Controls:
         if action.verb == "restart":
             if node in self._starting:
                 return f"Node {node} is being restarted already."
-            command = [sys.executable, "-m", "barnabas", "restart", str(node), "--data", str(self._directory)]
             self._starting[node] = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+                restart_command(self._directory, node),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
             )
             return f"Node {node} is being restarted."
         for process in living(self._directory):
