@@ -30,6 +30,7 @@ from ..storage.recovery import Recovered, RecoverLog
 from . import quorum_state
 from .bugs import bug
 from .copying import Copying
+from .election_pace import ElectionPace
 from .errors import ErrorCode
 from .events import QuorumLeaderElected, QuorumLeaderResigned
 from .kernel import Address, Context, JobDone, Message, Millis, Payload, Timer, address
@@ -65,9 +66,6 @@ from .recovery_point import RecoveryPoint
 DIRECTORY = "metadata/__cluster_metadata-0"
 METADATA_TOPIC_ID = bytes(15) + b"\x01"
 MAX_FETCH_BYTES = 1 << 20
-STAGGER_MS = 60  # between the voters' turns when the leader's death is known, or the cluster is new
-MAX_STEPS = 4  # doublings of the time between two rounds of pre-votes then: up to 0.5 to 1 s
-MAX_DOUBLINGS = 2  # of the election timeout: up to 1.2 to 2.4 s
 HEARD_TIMEOUT_FACTOR = 3  # check-quorum: a leader resigns after this many shortest election timeouts of silence
 
 
@@ -94,8 +92,7 @@ class Raft:
         self._granted: set[int] = set()
         self._heard_at = Millis(-1_000_000)  # from a leader of the present epoch
         self._suspect = False  # the leader's connection was refused: do not wait to hear from it
-        self._rounds = 0  # of pre-votes since a leader was heard
-        self._led_epoch = 0  # the newest epoch that is known to have had a leader, or the one of the start
+        self._pace = ElectionPace(config)
         self._leading: Leading | None = None
         self._copying: Copying | None = None
         self._parked: dict[int, _Parked] = {}
@@ -151,7 +148,7 @@ class Raft:
         """Read the vote, then recover the log as a job; nothing is answered before that is done."""
         state = quorum_state.read(ctx.disk) or QuorumState()
         self.epoch, self.voted_for = state.epoch, state.voted_for
-        self._led_epoch = state.epoch
+        self._pace.led(state.epoch)
         if state.epoch > 0:  # what an earlier life wrote may be no further than the page cache
             self._persisted = quorum_state.write(ctx.disk, state)
         known = self._point.read(ctx.disk, fresh=ctx.disk.size(quorum_state.PATH) is None)
@@ -291,32 +288,18 @@ class Raft:
     def _heard(self, ctx: Context) -> None:
         self._heard_at = ctx.now
         self._suspect = False
-        self._rounds = 0
-        self._led_epoch = self.epoch
+        self._pace.led(self.epoch)
         self._reset_election(ctx)
 
     def _reset_election(self, ctx: Context, *, soon: bool = False) -> None:
-        """Stand if nothing is heard for a while: a longer one after each epoch that nobody won.
-
-        An election takes two flushes and two messages. Where that is longer than the timeout, every candidate would be
-        overtaken by the next one for ever; so the time doubles until it is enough. `soon`: there is no doubt that
-        somebody must stand, and nobody is known to: voters ask one after the other, and again after twice as long.
-        """
-        config = self.config
-        lost = min(max(0, self.epoch - self._led_epoch - 1), MAX_DOUBLINGS)
-        delay = ctx.random.randint(config.election_min_ms, config.election_max_ms) << lost
+        """Stand if nothing is heard for a while; `soon`: when this voter's turn has come (`election_pace`)."""
+        delay = self._pace.timeout(self.epoch, ctx.random)
         if len(self.voters) == 1 and self.role != "candidate":  # a candidate waits for its own vote to be durable
             delay = 0
-        elif soon and self._rounds == 0:
-            delay = self._turn() * STAGGER_MS + ctx.random.randint(0, STAGGER_MS // 2)
         elif soon:
-            step = STAGGER_MS // 2 << min(self._rounds - 1, MAX_STEPS)
-            delay = step + ctx.random.randint(0, step)
+            others = sorted(voter for voter in self.voters if voter != self.leader)
+            delay = self._pace.turn(others.index(self.id), ctx.random)
         ctx.set_timer(ElectionTimer(), delay)
-
-    def _turn(self) -> int:
-        """Whose turn it is to stand when there is no doubt that somebody must: by id, so that votes are not split."""
-        return sorted(voter for voter in self.voters if voter != self.leader).index(self.id)
 
     # --- Elections ---
 
@@ -325,7 +308,7 @@ class Raft:
             return
         self._become("prospective", ctx)
         self._granted = {self.id}
-        self._rounds += 1
+        self._pace.asked()
         self._reset_election(ctx, soon=self._suspect)
         self._ask_votes(pre=True, ctx=ctx)
         self._count_votes(ctx)
@@ -420,7 +403,7 @@ class Raft:
         assert self.log is not None and self.role == "candidate"
         self._become("leading", ctx)
         self.leader = self.id
-        self._led_epoch, self._rounds = self.epoch, 0
+        self._pace.led(self.epoch)
         ctx.cancel_timer(ElectionTimer())
         self._leading = Leading(self.log, self.epoch, ctx.now)
         self.epoch_start = self.log.end
