@@ -250,7 +250,7 @@ def test_a_leader_is_killed_under_load_and_the_verdict_is_good_and_kept(place: H
         (["heal"], 1, "there is no cluster in"),
         (["run", "nothing"], 1, "no scenario is called `nothing`"),
         (["run", "kill-leader", "--out", "."], 2, "exists already"),
-        (["explode", "1"], 2, "invalid choice"),
+        (["explode", "1"], 2, "'explode' is not one of kill, stop"),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_words(place: Home, words: list[str], code: int, said: str) -> None:
