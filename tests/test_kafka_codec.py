@@ -136,6 +136,12 @@ def test_the_generated_files_are_what_the_script_writes() -> None:
     assert done.returncode == 0, f"run python tools/kafka_messages.py: {done.stdout}{done.stderr}"
 
 
+def test_the_page_about_compatibility_has_the_table_that_is_served() -> None:
+    script = ROOT / "tools" / "kafka_compatibility.py"
+    done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, f"run python tools/kafka_compatibility.py: {done.stderr}"
+
+
 # --- By hand
 
 

@@ -219,6 +219,13 @@ class Door:
         connection.exchanges.clear()
         self._unstarve()
 
+    def host_of(self, route: str) -> str:
+        """Where a connection comes from, as Kafka prints it: /127.0.0.1"""
+        connection = self._connections.get(route)
+        place = None if connection is None or connection.transport is None else connection.transport
+        peer = None if place is None else place.get_extra_info("peername")
+        return f"/{peer[0]}" if peer else "/"
+
     def has_request(self, connection: Connection) -> None:
         """Its next request may begin."""
         self._requests.append(connection)

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from ...actors.client_commands import Command, Failure
+from ...actors.group_messages import GroupReply
 from ...actors.kernel import Message
 from ...actors.messages import Described, TopicId
 from ...storage.disk import Buffer
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
     from .view import View
 
 M = TypeVar("M", bound=Message)
+Numbered = TypeVar("Numbered", bound=GroupReply)
 
 BROKER = "broker"
+GROUPS = "groups"
 GATEWAY = "gateway"
 NO_TOPIC = TopicId("")
 
@@ -129,6 +132,16 @@ class Exchange:
         """Its limits and settings."""
         return self._door
 
+    @property
+    def client(self) -> str:
+        """What the client calls itself."""
+        return self.header.client or ""
+
+    @property
+    def host(self) -> str:
+        """Where the client is, as Kafka prints it."""
+        return self._door.host_of(self.route)
+
     def tell(self, actor: str, message: Message) -> None:
         """Say something to an actor of this node; its answers come to this exchange, in order."""
         self._door.said(self, actor, message)
@@ -143,6 +156,16 @@ class Exchange:
         """Say something, and await the one answer to it."""
         self.tell(actor, message)
         return await self.answer(kind)
+
+    async def ask_each(self, actor: str, messages: Sequence[Message], kind: type[Numbered]) -> list[Numbered]:
+        """Say several things whose ids are their places in the list; the answers in the same order."""
+        for message in messages:
+            self.tell(actor, message)
+        answers: dict[int, Numbered] = {}
+        while len(answers) < len(messages):
+            answer = await self.answer(kind)
+            answers[answer.id] = answer
+        return [answers[place] for place in range(len(messages))]
 
     async def commands(self, make: Sequence[Callable[[object], Command]]) -> list[Outcome]:
         """Give the gateway commands, each made with its token; their outcomes, in the order of the commands."""

@@ -27,6 +27,19 @@ SERVED = {  # API -> module of `apis`; the coroutine has the name of the API's m
     "InitProducerId": "producer_ids",
     "OffsetForLeaderEpoch": "offsets",
     "DescribeCluster": "metadata",
+    "FindCoordinator": "coordinators",
+    "JoinGroup": "classic_groups",
+    "SyncGroup": "classic_groups",
+    "Heartbeat": "classic_groups",
+    "LeaveGroup": "classic_groups",
+    "OffsetCommit": "group_offsets",
+    "OffsetFetch": "group_offsets",
+    "OffsetDelete": "group_offsets",
+    "DescribeGroups": "group_admin",
+    "ListGroups": "group_admin",
+    "DeleteGroups": "group_admin",
+    "ConsumerGroupHeartbeat": "consumer_groups",
+    "ConsumerGroupDescribe": "consumer_groups",
 }
 
 SHOWN_FROM = {"Produce": 0}
