@@ -1,28 +1,28 @@
-"""Which brokers keep a partition: consistent hashing with bounded loads, by rack; and who leads it by preference.
+"""Which brokers keep a new partition: consistent hashing with bounded loads, by rack; and who leads it by preference.
 
-Each broker sits at many points of a ring; a partition begins at its own point and walks clockwise (Karger et al.
-1997). Hashing alone loads brokers unevenly, so a broker that is full is passed over (Mirrokni et al. 2016): in the
-cluster at 1.25 times the mean (or one more, where the members of a set must differ and too few others are left),
-within the topic at the mean, as a topic is what people look at. Racks come first, since a lost rack is worse than an
-uneven load: no two replicas share a rack while another rack has none.
+A partition prefers brokers in the order in which its name meets them on the `ring`. Hashing alone loads brokers
+unevenly, so a broker that is full is passed over (Mirrokni et al. 2016): in the cluster at 1.25 times the mean (or one
+more, where the members of a set must differ and too few others are left), within the topic at the mean, as a topic is
+what people look at. Racks come first, since a lost rack is worse than an uneven load: no two replicas share a rack
+while another rack has none.
 
 The preferred leader is the set's member with the fewest preferred leaders of that topic, then of the cluster, ties by
 ring order. Going through partitions one by one can paint itself into a corner, so leaderships are passed on along
-chains of sets afterwards, until the leaders of a topic differ by at most one wherever the sets allow it.
+chains of sets afterwards (`even_out`), until the leaders of a topic differ by at most one wherever the sets allow it.
 
-Pure functions of their arguments, the same on every machine: blake2b, never `hash()`. Computed once and recorded.
+Pure functions of their arguments, computed once and recorded; what changes later is `rebalancing`'s business.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
+import itertools
 from collections import deque
-from collections.abc import Mapping, Sequence
-from hashlib import blake2b
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-VIRTUAL_NODES = 64
+from .ring import name_of, ring_of
+
 LOAD_BOUND = (5, 4)  # 1.25 times the mean
 
 
@@ -45,97 +45,124 @@ def place(
     """A replica set for each index, its preferred leader first. `topic_leaders`: what earlier partitions prefer."""
     assert 1 <= replication <= len(candidates), f"{replication} replicas on {len(candidates)} brokers"
     chosen = _Choice(candidates, replication * len(indexes))
-    rings = [chosen.replicas(f"{topic_id}/{index}", replication) for index in indexes]
-    return _prefer(rings, {c.broker: c.leaders for c in candidates}, dict(topic_leaders or {}))
+    sets = [chosen.replicas(name_of(topic_id, index), replication) for index in indexes]
+    return _prefer(sets, {c.broker: c.leaders for c in candidates}, dict(topic_leaders or {}))
 
 
-def point(name: str) -> int:
-    """Where a name is on the ring."""
-    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big")
+def load_bound(replicas: int, brokers: int) -> int:
+    """The most that any of so many brokers should have of so many replicas."""
+    return -(-replicas * LOAD_BOUND[0] // (brokers * LOAD_BOUND[1]))
 
 
 class _Choice:
     """The ring, and what each broker has been given so far."""
 
     def __init__(self, candidates: Sequence[Candidate], new: int) -> None:
+        self._ring = ring_of(tuple(sorted(candidate.broker for candidate in candidates)))
         self._racks = {candidate.broker: candidate.rack for candidate in candidates}
         self._load = {candidate.broker: candidate.replicas for candidate in candidates}
         self._topic = dict.fromkeys(self._load, 0)
-        self._bound = _ceiling((sum(self._load.values()) + new) * LOAD_BOUND[0], len(self._load) * LOAD_BOUND[1])
-        self._topic_bound = _ceiling(new, len(self._load))
-        self._ring = sorted(
-            (point(f"{broker}#{copy}"), broker) for broker in self._load for copy in range(VIRTUAL_NODES)
-        )
-
-    def walk(self, name: str) -> list[int]:
-        """Every broker once, clockwise from the name's point."""
-        start = bisect_left(self._ring, (point(name), -1))
-        around: dict[int, None] = {}
-        for at in range(start - len(self._ring), start):
-            around[self._ring[at][1]] = None
-            if len(around) == len(self._load):
-                break
-        return list(around)
+        self._bound = load_bound(sum(self._load.values()) + new, len(self._load))
+        self._topic_bound = -(-new // len(self._load))
 
     def replicas(self, name: str, count: int) -> list[int]:
         """The replica set of one partition, in ring order."""
-        around = self.walk(name)
+        walk = self._ring.walk(name)
+        met: list[int] = []
         taken: list[int] = []
         while len(taken) < count:
-            racks = {self._racks[broker] for broker in taken} - {""}
-            best = min((broker for broker in around if broker not in taken), key=lambda b: self._reluctance(b, racks))
+            best = self._next(walk, met, taken)
             taken.append(best)
             self._load[best] += 1
             self._topic[best] += 1
         return taken
 
-    def _reluctance(self, broker: int, racks: set[str]) -> tuple[bool, bool, int]:
-        """The least reluctant takes the replica: the first of equals, or who has least of the topic."""
-        over = max(0, self._topic[broker] + 1 - self._topic_bound)
-        return self._racks[broker] in racks, self._load[broker] >= self._bound, over
+    def _next(self, walk: Iterator[int], met: list[int], taken: list[int]) -> int:
+        """The first on the way that nothing speaks against; without one, the first of those with least against it."""
+        racks = {self._racks[broker] for broker in taken} - {""}
+        best, least = -1, (True, True, 1 << 62)
+        at = 0
+        while True:
+            if at == len(met):
+                broker = next(walk, None)
+                if broker is None:
+                    return best
+                met.append(broker)
+            broker = met[at]
+            at += 1
+            if broker in taken:
+                continue
+            over = max(0, self._topic[broker] + 1 - self._topic_bound)
+            against = (self._racks[broker] in racks, self._load[broker] >= self._bound, over)
+            if against == (False, False, 0):
+                return broker
+            if best == -1 or against < least:
+                best, least = broker, against
 
 
-def _prefer(sets: list[list[int]], cluster: dict[int, int], topic: dict[int, int]) -> list[tuple[int, ...]]:
+def _prefer(sets: Sequence[Sequence[int]], cluster: dict[int, int], topic: dict[int, int]) -> list[tuple[int, ...]]:
     leaders = []
     for members in sets:
         leader = min(members, key=lambda b: (topic.get(b, 0), cluster.get(b, 0)))
         topic[leader] = topic.get(leader, 0) + 1
         cluster[leader] = cluster.get(leader, 0) + 1
         leaders.append(leader)
-    while _pass_on(sets, leaders, topic):
-        pass
-    return [(leader, *(b for b in members if b != leader)) for members, leader in zip(sets, leaders, strict=True)]
+    even_out(sets, leaders, topic)
+    return [led_by(leader, members) for leader, members in zip(leaders, sets, strict=True)]
 
 
-def _pass_on(sets: list[list[int]], leaders: list[int], topic: dict[int, int]) -> bool:
-    """Move one leadership from a broker with too many, by way of others, to one with at least two less. Or say no."""
-    led: dict[int, list[int]] = {}
+def led_by(leader: int, members: Sequence[int]) -> tuple[int, ...]:
+    """The set with its preferred leader first."""
+    return (leader, *(broker for broker in members if broker != leader))
+
+
+def even_out(sets: Sequence[Sequence[int]], leaders: list[int], counts: dict[int, int]) -> None:
+    """Pass leaderships on until they differ by at most one wherever the sets allow. Changes `leaders` and `counts`.
+
+    One that has at least two more than another hands one over, directly or along a chain: a takes from b, b from c.
+    """
+    handed: dict[int, dict[int, dict[int, None]]] = {}  # leader -> who else could lead -> which partitions
+
+    def lead(at: int, leader: int) -> None:
+        leaders[at] = leader
+        for other in sets[at]:
+            if other != leader:
+                handed.setdefault(leader, {}).setdefault(other, {})[at] = None
+
     for at, leader in enumerate(leaders):
-        led.setdefault(leader, []).append(at)
-    for source in sorted(led, key=lambda b: (-topic[b], b)):
-        came: dict[int, int] = {source: -1}  # broker -> the partition whose leadership it would take
-        queue = deque([source])
-        while queue:
-            giver = queue.popleft()
-            for at in led.get(giver, ()):
-                for taker in sets[at]:
-                    if taker in came:
-                        continue
-                    came[taker] = at
-                    if topic.get(taker, 0) + 2 <= topic[source]:
-                        topic[source] -= 1
-                        topic[taker] = topic.get(taker, 0) + 1
-                        _hand_over(taker, source, came, leaders)
-                        return True
-                    queue.append(taker)
-    return False
+        lead(at, leader)
+    members = {broker for each in sets for broker in each}
+    while True:
+        least = min((counts.get(broker, 0) for broker in members), default=0)
+        rich = [broker for broker in handed if counts.get(broker, 0) >= least + 2]
+        chains = (_chain(handed, counts, source) for source in sorted(rich, key=lambda b: (-counts[b], b)))
+        chain = next((found for found in chains if found), None)
+        if chain is None:
+            return
+        for giver, taker in itertools.pairwise(chain):
+            at = next(iter(handed[giver][taker]))
+            for other in sets[at]:
+                if other != giver:
+                    del handed[giver][other][at]
+            lead(at, taker)
+        counts[chain[0]] -= 1
+        counts[chain[-1]] = counts.get(chain[-1], 0) + 1
 
 
-def _hand_over(taker: int, source: int, came: Mapping[int, int], leaders: list[int]) -> None:
-    while taker != source:
-        at = came[taker]
-        leaders[at], taker = taker, leaders[at]
-
-
-def _ceiling(dividend: int, divisor: int) -> int:
-    return -(-dividend // divisor)
+def _chain(handed: Mapping[int, Mapping[int, Mapping[int, None]]], counts: Mapping[int, int], source: int) -> list[int]:
+    """From one with too many to one with at least two less, each able to take from the one before; empty if none."""
+    came = {source: source}
+    queue = deque([source])
+    while queue:
+        giver = queue.popleft()
+        for taker in sorted(handed.get(giver, {})):
+            if taker in came or not handed[giver][taker]:
+                continue
+            came[taker] = giver
+            if counts.get(taker, 0) + 2 <= counts[source]:
+                chain = [taker]
+                while chain[-1] != source:
+                    chain.append(came[chain[-1]])
+                return chain[::-1]
+            queue.append(taker)
+    return []

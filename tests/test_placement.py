@@ -8,7 +8,8 @@ from itertools import chain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from barnabas.actors.placement import Candidate, place, point
+from barnabas.actors.placement import Candidate, place
+from barnabas.actors.ring import point
 
 TOPICS = st.text("abcdefghijklmnop", min_size=4, max_size=8)
 
