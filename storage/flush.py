@@ -9,7 +9,8 @@ rename or open and never during an fsync:
 - the flush takes the lock to look at a path and act on it: open it, or rename a finished replace to it. So a deleted
   file does not come back, and a replace follows its directory.
 
-The order inside one flush: contents first (in parallel when there are many), then the renames, then the directories.
+The order inside one flush: contents first, then the renames, then the directories. Of each, a few are synced one after
+the other; many with one call for the whole file system (`whole.py`), or in parallel where that cannot be.
 An error anywhere is final. A retried fsync would say "ok": the kernel reports a lost page once, and then calls it
 clean.
 """
@@ -25,9 +26,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from .disk import Buffer, Generation, StorageError
 from .unsynced import ancestors
+from .whole import WholeFileSystem, syncfs, syncfs_suffices
 
 THREADS = 8
-FEW = 4  # so many files are synced one after the other: a thread pool would cost more than it saves
+FEW = 4  # so many files are synced one after the other: anything else would cost more than it saves
 
 
 def sentence(operation: str, path: str, error: OSError) -> str:
@@ -59,6 +61,12 @@ class System:
 
     def sync_directory(self, fd: int) -> None:
         os.fsync(fd)
+
+    def can_sync_all(self, root: str) -> bool:
+        return syncfs_suffices(root)
+
+    def sync_all(self, fd: int) -> None:
+        syncfs(fd)
 
 
 class Target:
@@ -92,6 +100,7 @@ class RealFlush:
         generation: Generation,
         root: str,
         system: System,
+        whole: WholeFileSystem,
         moving: threading.Lock,
         files: list[Target],
         directories: list[Target],
@@ -102,6 +111,7 @@ class RealFlush:
         self.done = False
         self._root = root
         self._system = system
+        self._whole = whole
         self._moving = moving
         self._files = files
         self._directories = directories
@@ -131,6 +141,9 @@ class RealFlush:
         if len(targets) <= FEW:
             for target in targets:
                 sync(target)
+            return
+        if self._whole.usable():
+            self._whole.sync()
             return
         with ThreadPoolExecutor(THREADS, thread_name_prefix="flush") as pool:
             for _ in pool.map(sync, targets):

@@ -22,7 +22,7 @@ class InjectedSystem(System):
 
     def __init__(self) -> None:
         self.room: int | None = None  # bytes that may still be written
-        self.flush_delay: float = 0.0  # seconds that each file of a flush takes longer
+        self.flush_delay: float = 0.0  # seconds that each file of a flush takes longer; or all of it
         self.fail_flush = False  # the next flush fails; that is final
 
     def writev(self, fd: int, buffers: Sequence[Buffer]) -> int:
@@ -44,8 +44,15 @@ class InjectedSystem(System):
         return free if self.room is None else min(free, self.room)
 
     def sync_file(self, fd: int) -> None:
+        self._before_a_sync()
+        super().sync_file(fd)
+
+    def sync_all(self, fd: int) -> None:
+        self._before_a_sync()
+        super().sync_all(fd)
+
+    def _before_a_sync(self) -> None:
         if self.flush_delay:
             time.sleep(self.flush_delay)
         if self.fail_flush:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
-        super().sync_file(fd)

@@ -35,6 +35,7 @@ from .files import OUT_OF_DESCRIPTORS, FileReader, OpenFile, OpenFiles, open_fil
 from .flush import Pending, RealFlush, System, Target, sentence
 from .reaper import Reaper
 from .unsynced import LOCK, REPLACING, Unsynced, ancestors, checked, checked_directory, inside, moved, parent
+from .whole import WholeFileSystem
 
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 REFUSED = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, *OUT_OF_DESCRIPTORS}
@@ -72,6 +73,8 @@ class RealDisk(FileReader):
             os.makedirs(f"{self._root}/{REPLACING}", exist_ok=True)
         except OSError as error:
             raise StorageError(sentence("open", self._root, error)) from error
+        sync_all = self._system.sync_all if self._system.can_sync_all(self._root) else None
+        self._whole = WholeFileSystem(self._root, sync_all, clock)
 
     # -- what is known
 
@@ -249,6 +252,7 @@ class RealDisk(FileReader):
             self.written,
             self._root,
             self._system,
+            self._whole,
             self._moving,
             files,
             [Target(path) for path in directories],
@@ -296,6 +300,7 @@ class RealDisk(FileReader):
     def close(self) -> None:
         self._open.close_below("")
         self._reaper.close()
+        self._whole.close()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

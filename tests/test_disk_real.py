@@ -12,6 +12,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,8 +22,9 @@ import pytest
 
 from barnabas.storage.disk import Buffer, DiskFull, StorageError
 from barnabas.storage.files import FileReader
-from barnabas.storage.flush import System
+from barnabas.storage.flush import FEW, System
 from barnabas.storage.real import RealDisk
+from barnabas.storage.whole import syncfs, syncfs_suffices
 
 
 class Broken(System):
@@ -34,6 +36,9 @@ class Broken(System):
         self.on_truncate: int | None = None
         self.on_sync: int | None = None
         self.on_directory_sync: int | None = None
+        self.whole = False  # whether the whole file system can be flushed at once
+        self.on_whole_sync: Callable[[], None] = lambda: None
+        self.whole_syncs = 0
         self.synced: list[int] = []  # inodes
         self.read_at_most = 1 << 30
 
@@ -63,6 +68,14 @@ class Broken(System):
             raise OSError(self.on_directory_sync, os.strerror(self.on_directory_sync))
         super().sync_directory(fd)
         self.synced.append(os.fstat(fd).st_ino)
+
+    def can_sync_all(self, root: str) -> bool:
+        return self.whole and super().can_sync_all(root)
+
+    def sync_all(self, fd: int) -> None:
+        self.on_whole_sync()
+        super().sync_all(fd)
+        self.whole_syncs += 1
 
 
 @pytest.fixture
@@ -212,6 +225,89 @@ def test_files_closed_for_want_of_descriptors_are_synced_all_the_same(tmp_path: 
     assert open_descriptors() <= before + 3
     disk.close()
     assert open_descriptors() == before
+
+
+needs_syncfs = pytest.mark.skipif(
+    not syncfs_suffices(tempfile.gettempdir()), reason="needs Linux 5.8 and a directory on ext4, xfs or btrfs"
+)
+
+
+def whole_disk(tmp_path: Path, clock: Callable[[], float] = lambda: 0.0) -> tuple[RealDisk, Broken]:
+    system = Broken()
+    system.whole = True
+    return RealDisk(tmp_path / "data", system=system, clock=clock), system
+
+
+def touch(disk: RealDisk, files: int) -> None:
+    for index in range(files):
+        disk.append(f"d/{index}", b"x")
+
+
+@needs_syncfs
+def test_many_files_are_flushed_by_one_call_and_a_few_by_themselves(tmp_path: Path) -> None:
+    disk, system = whole_disk(tmp_path)
+    touch(disk, 100)
+    flush(disk)
+    assert (system.whole_syncs, len(system.synced)) == (1, 2)  # the directories "d" and ""
+    touch(disk, FEW)
+    flush(disk)
+    assert (system.whole_syncs, len(system.synced)) == (1, 2 + FEW)
+    for index in range(20):
+        disk.replace(f"d/{index}", b"new")
+    flush(disk)
+    assert system.whole_syncs == 2
+    assert (tmp_path / "data/d/7").read_bytes() == b"new"
+    assert disk.synced == disk.written
+    disk.close()
+
+
+@needs_syncfs
+def test_a_call_for_many_files_that_fails_is_final(tmp_path: Path) -> None:
+    disk, system = whole_disk(tmp_path)
+    touch(disk, 100)
+
+    def fail() -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    system.on_whole_sync = fail
+    started = disk.start_flush()
+    with pytest.raises(StorageError, match="flush: Input/output error"):
+        started.run()
+    disk.finish_flush(started, StorageError("flush: Input/output error"))
+    assert disk.failed
+    disk.close()
+
+
+@needs_syncfs
+def test_a_call_that_wrote_what_others_wrote_is_not_repeated_soon(tmp_path: Path) -> None:
+    now = 0.0
+    disk, system = whole_disk(tmp_path, lambda: now)
+
+    def take_long() -> None:
+        nonlocal now
+        now += 0.5
+
+    system.on_whole_sync = take_long
+    touch(disk, 100)
+    flush(disk)
+    assert system.whole_syncs == 1
+    system.on_whole_sync = lambda: None
+    now += 49.0
+    touch(disk, 100)
+    flush(disk)
+    assert system.whole_syncs == 1
+    assert {inode(tmp_path / f"data/d/{index}") for index in range(100)} <= set(system.synced)
+    now += 1.0
+    touch(disk, 100)
+    flush(disk)
+    assert system.whole_syncs == 2
+    disk.close()
+
+
+@needs_syncfs
+def test_a_descriptor_that_is_no_file_systems_is_an_error() -> None:
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        syncfs(-1)
 
 
 def test_renaming_and_deleting_while_a_flush_waits_does_not_lose_or_revive(tmp_path: Path) -> None:

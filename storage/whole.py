@@ -1,0 +1,98 @@
+"""Many files made durable by one call: Linux's `syncfs`, which flushes a whole file system.
+
+A hundred fdatasync are a hundred waits for the device and a hundred commits of the file system's journal, however many
+threads share them. Measured on ext4, 100 files with 1.5 KB each: one after the other 18 ms, with 8 threads 7.7 ms and
+as much processor time, one syncfs 2.7 ms and 0.3 ms of processor time.
+
+* It is used only where it is known to do as much as fdatasync and fsync of every directory would: Linux from 5.8 on,
+  which is when it began to report pages that could not be written, on file systems that commit all of their metadata
+  in it. An error is reported once per open descriptor, so ours is opened before the first write and kept.
+* It also writes what others wrote to the same file system, and waits for that. A call that took long is not repeated
+  for a hundred times as long as it took; so whatever the neighbours do, that costs one percent of the time.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from functools import cache
+
+FILE_SYSTEMS = frozenset({"ext4", "xfs", "btrfs"})
+SLOW_SECONDS = 0.1
+REST = 100.0  # times what a slow call took
+
+
+def syncfs(fd: int) -> None:
+    """Make the file system of this descriptor durable. Raises OSError."""
+    error = _syncfs()(fd)
+    if error:
+        raise OSError(error, os.strerror(error))
+
+
+@cache
+def _syncfs() -> Callable[[int], int]:
+    """The call, which returns an error number. Python has no name for it."""
+    import ctypes  # here, since it takes 5 ms of a start, and not everybody has so many files
+
+    function = ctypes.CDLL(None, use_errno=True).syncfs
+
+    def call(fd: int) -> int:
+        return 0 if function(fd) == 0 else ctypes.get_errno()
+
+    return call
+
+
+def syncfs_suffices(root: str) -> bool:
+    """Whether `syncfs` does here what fsync of every file and directory would."""
+    return sys.platform == "linux" and _release() >= (5, 8) and _file_system(root) in FILE_SYSTEMS
+
+
+def _release() -> tuple[int, ...]:
+    """The first two numbers of the kernel's version."""
+    numbers = os.uname().release.split(".")[:2]
+    return tuple(int(number) for number in numbers if number.isdigit())
+
+
+def _file_system(root: str) -> str:
+    """The type of the file system that holds this directory; empty if that cannot be told."""
+    device = os.stat(root).st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
+            for line in mounts:
+                before, _, after = line.partition(" - ")
+                if before.split()[2] == number:
+                    return after.split()[0]
+    except OSError:
+        return ""  # no /proc here
+    return ""
+
+
+class WholeFileSystem:
+    """The file system of a data directory, for one flusher. `sync` is the call; None where it does not suffice."""
+
+    def __init__(self, root: str, sync: Callable[[int], None] | None, clock: Callable[[], float]) -> None:
+        self._sync = sync
+        self._clock = clock
+        self._fd = -1 if sync is None else os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._not_before = float("-inf")
+
+    def usable(self) -> bool:
+        """Whether `sync` is worth a try now."""
+        return self._fd >= 0 and self._clock() >= self._not_before
+
+    def sync(self) -> None:
+        """Everything written so far is durable when this returns. Raises OSError."""
+        assert self._sync is not None, "ask first whether it is usable"
+        began = self._clock()
+        self._sync(self._fd)
+        took = self._clock() - began
+        if took > SLOW_SECONDS:
+            self._not_before = began + took * REST
+
+    def close(self) -> None:
+        """Let go of the descriptor."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
