@@ -50,7 +50,7 @@ def anything(kind: Any) -> st.SearchStrategy[Any]:  # noqa: ANN401
     if isinstance(kind, type) and issubclass(kind, Enum):
         return st.sampled_from(kind)
     if kind is Payload:
-        return st.binary(max_size=40).map(Payload)
+        return (st.binary(max_size=40) | st.just(bytes(codec.EMBEDDED + 1))).map(Payload)
     if hasattr(kind, "_fields"):
         return st.builds(kind, *[anything(field) for field in get_type_hints(kind).values()])
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
@@ -75,7 +75,14 @@ def frames(body: Message) -> list[bytes]:
     return [bytes(frame) for frame in Codec().encode(envelope(body))]
 
 
-SOME = Consumed(1, [messages.ConsumedPartition(METADATA, ErrorCode.NONE, 1, 0, Payload(b"batch"))])
+BULK = b"batch" * codec.EMBEDDED  # too large to be embedded
+
+
+def consumed(*records: bytes | bytearray) -> Consumed:
+    return Consumed(1, [messages.ConsumedPartition(METADATA, ErrorCode.NONE, 1, 0, Payload(data)) for data in records])
+
+
+SOME = consumed(BULK)
 
 
 # --- There and back ---
@@ -99,13 +106,23 @@ def test_every_message_survives(kind: type[Message], data: st.DataObject) -> Non
     )
 
 
-def test_payloads_travel_in_frames_of_their_own_and_are_not_copied() -> None:
-    data = bytearray(b"batch")
-    part = messages.ConsumedPartition(METADATA, ErrorCode.NONE, 1, 0, Payload(data))
-    encoded = Codec().encode(envelope(Consumed(1, [part, part])))
+def test_large_payloads_travel_in_frames_of_their_own_and_are_not_copied() -> None:
+    data = bytearray(BULK)
+    encoded = Codec().encode(envelope(consumed(data, data)))
     assert len(encoded) == 3
     assert encoded[1] is data
     assert b"batch" not in bytes(encoded[0])
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_small_payloads_travel_inside_the_envelope_up_to_a_mebibyte_in_all(kind: type) -> None:
+    small = bytes(codec.EMBEDDED)
+    fit = codec.EMBEDDED_ALL // codec.EMBEDDED
+    encoded = Codec().encode(envelope(consumed(*[kind(small)] * (fit + 2), kind(b"x"))))
+    assert [len(frame) for frame in encoded[1:]] == [codec.EMBEDDED, codec.EMBEDDED, 1]
+    assert len(encoded[0]) <= codec.MAX_HEADER
+    decoded = Codec().decode([bytes(frame) for frame in encoded])
+    assert decoded.body == consumed(*[small] * (fit + 2), b"x")
 
 
 def test_one_codec_serves_many_messages() -> None:

@@ -179,7 +179,7 @@ GOOD = frames_of(beat(1))[0]
         [GOOD, b"a payload that the envelope does not name"],
         [GOOD.replace(b"BrokerHeartbeat", b"BrokerHeartbeax")],
         [GOOD.replace(b"\x96\x01", b"\x96\x02", 1)],  # another protocol version
-        [frames_of(bulk(1, Payload(b"x")))[0]],  # the payload is missing
+        [frames_of(bulk(1, Payload(bytes(MIB))))[0]],  # the payload is missing
         [b"x" * (5 * MIB)],
         [b"x"] * 10_000,
         [b""] * 60_000,

@@ -14,7 +14,7 @@ import msgspec
 import zmq
 
 from ..storage.disk import Buffer
-from .flags import AT_ONCE, MORE
+from .flags import AT_ONCE, MORE, send_frame
 
 MAX_FRAME = 32 << 20
 """Bytes of one frame: a larger one costs its sender the connection (ZMQ_MAXMSGSIZE), so it is never sent."""
@@ -54,7 +54,7 @@ class Counters(msgspec.Struct):
 
 def size_of(frames: Sequence[Buffer]) -> int:
     """Bytes of a message."""
-    return sum(map(len, frames))
+    return len(frames[0]) if len(frames) == 1 else sum(map(len, frames))
 
 
 def sendable(frames: Sequence[Buffer], size: int) -> bool:
@@ -97,9 +97,9 @@ def send_frames(socket: zmq.Socket[bytes], frames: Sequence[Buffer], lent: Lent,
         flags = MORE if index < last else AT_ONCE
         try:
             if len(frame) < ZERO_COPY:
-                socket.send(frame, flags)
+                send_frame(socket, frame, flags)
             else:
-                tracker = socket.send(frame, flags, copy=False, track=True)
+                tracker = send_frame(socket, frame, flags, False, True)
                 assert tracker is not None, "asked for a tracker"
                 lent.add(tracker, len(frame))
         except zmq.Again:

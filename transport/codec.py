@@ -1,8 +1,9 @@
 """Envelopes to frames and back: where bytes from outside are checked, so that nothing behind has to.
 
 A message on the wire is `[msgpack(Envelope)] [payload frame]*`. A `Payload` inside the envelope is the number of its
-frame. Decoding checks everything that types can say; what is left to the actors is meaning. Every failure is a
-`ProtocolError`, which is the peer's fault and never ends a node.
+frame, or its bytes if they are few: to send and receive a frame costs as much as to copy 16 KB several times, and an
+answer may have a hundred of them. Decoding checks everything that types can say; what is left to the actors is meaning.
+Every failure is a `ProtocolError`, which is the peer's fault and never ends a node.
 """
 
 from __future__ import annotations
@@ -19,6 +20,12 @@ from ..storage.disk import Buffer
 
 MAX_HEADER = 4 << 20
 """Bytes of one envelope without its payloads: 10,000 partitions of a full fetch fit three times."""
+
+EMBEDDED = 16 << 10
+"""Bytes of a payload up to which it travels inside its envelope."""
+
+EMBEDDED_ALL = 1 << 20
+"""Bytes of all such payloads in one envelope; those that follow get frames."""
 
 MAX_FRAMES = 10_001
 """Frames of one message: as many payloads as there may be partitions at a broker, and the envelope."""
@@ -47,6 +54,7 @@ class Codec:
 
     def __init__(self) -> None:
         self._out: list[Buffer] = []
+        self._embedded = 0
         self._in: Sequence[Buffer] = ()
         self._used = 0
         self._encoder = msgspec.msgpack.Encoder(enc_hook=self._put)
@@ -55,6 +63,7 @@ class Codec:
     def encode(self, envelope: Envelope) -> list[Buffer]:
         """The frames of one message; payloads are passed on, not copied."""
         self._out = [b""]
+        self._embedded = 0
         self._out[0] = self._encoder.encode(envelope)
         return self._out
 
@@ -80,13 +89,19 @@ class Codec:
             raise ProtocolError(f"{len(frames) - 1} payload frames, but the envelope names {self._used}")
         return envelope
 
-    def _put(self, value: object) -> int:
+    def _put(self, value: object) -> int | Buffer:
         if not isinstance(value, Payload):
             raise NotImplementedError(f"{type(value).__name__} is not part of any message")
+        size = len(value.data)
+        if size <= EMBEDDED and self._embedded + size <= EMBEDDED_ALL:
+            self._embedded += size
+            return value.data
         self._out.append(value.data)
         return len(self._out) - 1
 
     def _get(self, kind: type, value: object) -> Payload:
+        if type(value) is bytes and kind is Payload:
+            return Payload(value)
         if kind is not Payload or type(value) is not int or not 0 < value < len(self._in):
             raise ValueError(f"no payload frame {value!r}")
         self._used += 1

@@ -12,14 +12,14 @@ import zmq
 from ..storage.disk import Buffer
 from .budget import MAX_MESSAGE, ZERO_COPY
 from .codec import MAX_FRAMES
-from .flags import AT_ONCE
+from .flags import AT_ONCE, receive_frame
 
 SKIP_AT_ONCE = 2_000
 """Frames of a refused message that are thrown away in one go: about 2 ms."""
 
 
 class Inbox:
-    """The receiving half of a socket. Only to be asked when the socket has something (POLLIN)."""
+    """The receiving half of a socket. Only to be asked when the socket had something (POLLIN) a moment ago."""
 
     __slots__ = ("_skipping", "_socket", "refused")
 
@@ -31,18 +31,21 @@ class Inbox:
     def receive(self, *, labelled: bool) -> tuple[zmq.Frame | None, list[Buffer]] | None:
         """The next message: its label (routing id or topic; None where sockets have none) and its frames.
 
-        None: there was only (a part of) a message that is refused. Call again while the socket has something.
+        None: there was only (a part of) a message that is refused, or nothing. Call again while it has something.
         """
         if self._skipping:
             self._skip()
             return None
-        frame = self._socket.recv(AT_ONCE, copy=False)
+        try:
+            frame = receive_frame(self._socket, AT_ONCE, False)
+        except zmq.Again:  # what was there has gone with its connection
+            return None
         label: zmq.Frame | None = None
         if labelled:
             label = frame
             if not frame.more:
                 return label, []
-            frame = self._socket.recv(AT_ONCE, copy=False)
+            frame = receive_frame(self._socket, AT_ONCE, False)
         size = len(frame)
         frames: list[Buffer] = [frame.bytes if size < ZERO_COPY else frame.buffer]
         while frame.more:
@@ -50,7 +53,7 @@ class Inbox:
                 self._skipping = True
                 self.refused += 1
                 return None
-            frame = self._socket.recv(AT_ONCE, copy=False)
+            frame = receive_frame(self._socket, AT_ONCE, False)
             length = len(frame)
             size += length
             frames.append(frame.bytes if length < ZERO_COPY else frame.buffer)
@@ -61,6 +64,6 @@ class Inbox:
 
     def _skip(self) -> None:
         for _ in range(SKIP_AT_ONCE):
-            if not self._socket.recv(AT_ONCE, copy=False).more:
+            if not receive_frame(self._socket, AT_ONCE, False).more:
                 self._skipping = False
                 return

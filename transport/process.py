@@ -313,7 +313,7 @@ class Shell:
                 node.tell(actor, message, *now_and_wall())
                 self._carry_out(node)
                 at = self._timed(at, message)
-            elif not sockets.pending and (door is None or not door.pending):
+            elif not sockets.pending and (door is None or not door.pending) and not sockets.settle():
                 break
             if door is not None and door.pending and not self._ending():
                 door.step(node, *now_and_wall())

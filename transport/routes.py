@@ -14,7 +14,7 @@ import zmq
 
 from ..storage.disk import Buffer
 from .budget import PEER_BYTES, Counters, Lent, send_frames
-from .flags import MORE
+from .flags import MORE, send_frame
 from .inbox import Inbox
 from .monitor import Monitor
 
@@ -63,7 +63,7 @@ class Routes:
             self._counters.over_budget += 1
             return True
         try:
-            self.socket.send(routing_id, MORE)
+            send_frame(self.socket, routing_id, MORE)
         except zmq.Again:  # this peer has 256 messages to read
             self._counters.over_budget += 1
             return True

@@ -198,17 +198,13 @@ class Sockets:
 
     @property
     def pending(self) -> bool:
-        """Whether `receive` may have something."""
+        """Whether `receive` has something."""
         return bool(self._ready)
 
     def receive(self) -> Received | None:
-        """The next message, from each socket in turn. None: what came was refused, or there was nothing after all."""
-        line = self._ready[0]
-        if not events_of(line.socket) & READABLE:
-            self._ready.popleft()
-            line.queued = False
-            return None
-        self._ready.rotate(-1)
+        """The next message, from each socket in turn. None: what came was refused. `settle` when nothing is pending."""
+        line = self._ready.popleft()
+        line.queued = False
         self._touch(line)
         refused = line.inbox.refused
         found = line.inbox.receive(labelled=line.peer is None)
