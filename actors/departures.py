@@ -4,12 +4,14 @@ What a request costs, at the client, at the leader and at its followers, hardly 
 should be few, as long as nobody waits the longer for that. Batches are grouped by the leader they go to:
 
 * A batch is *due* when its linger is over, and *full* when it takes no more records or somebody flushes it.
-* A leader that gets one due batch gets what waits for its other partitions along with it, due or not (as Kafka's
-  clients do): one request in each linger, not one per partition.
-* While `PARTIAL` requests to a leader are unanswered, only full batches leave for it; what is due goes on taking
-  records until an answer comes (Nagle's rule, RFC 896). So a cluster that is slow, or has many partitions, gets fewer
-  and larger batches by itself, and latency under load stays a small multiple of the time an answer takes. Without it
-  a hundred partitions mean 20,000 batches a second, whatever the load, and queues that only grow.
+* When one batch is due, every leader gets what waits for its partitions, due or not (Kafka's clients do that for one
+  leader): one request to each in a linger, at the same time, so that brokers flush once for all that they lead and
+  follow.
+* While a request to a leader is unanswered only full batches leave for it; what is due goes on taking records until
+  the answer comes (Nagle's rule, RFC 896), or for `PATIENCE_MS`, if the answer has far to go. So a cluster that is
+  slow, or has many partitions, gets fewer and larger batches by itself, and latency under load stays a small multiple
+  of the time an answer takes. Without that a hundred partitions mean 20,000 batches a second, whatever the load, and
+  queues that only grow.
 * What must go again goes at once.
 
 None of this is about order or safety: that is the business of a `Lane`. Whoever changes a lane says so (`opened`,
@@ -27,8 +29,8 @@ from .kernel import Address, Millis
 from .leadership import Leaderships, Route
 from .messages import Partition
 
-PARTIAL = 2
-"""Requests without an answer at one leader beyond which only full batches leave for it."""
+PATIENCE_MS = 20
+"""For so long after a request to a leader, while that is unanswered, only full batches leave for it."""
 
 
 class Leaving(NamedTuple):
@@ -42,12 +44,13 @@ class Leaving(NamedTuple):
 class _Leader:
     """The lanes that have something to do with one leader (None: those without)."""
 
-    __slots__ = ("due", "lanes", "stale")
+    __slots__ = ("due", "held", "lanes", "stale")
 
     def __init__(self) -> None:
         self.lanes: dict[Partition, Lane] = {}
         self.stale = True  # something has changed: look at once
         self.due: Millis | None = None  # look then; None: only when something changes
+        self.held: Millis | None = None  # what is due waits for an answer, until then
 
 
 class Departures:
@@ -57,6 +60,7 @@ class Departures:
         self._leaderships = leaderships
         self._leaders: dict[Address | None, _Leader] = {}
         self._at: dict[Partition, _Leader] = {}
+        self._sent_at: dict[Address, Millis] = {}  # the last request with batches that were not full
 
     def __iter__(self) -> Iterator[Lane]:
         """The busy lanes."""
@@ -94,10 +98,11 @@ class Departures:
     def leaving(self, now: Millis) -> list[Leaving]:
         """What may go now. Whoever asks sends it, and then asks for `wake`."""
         going: list[Leaving] = []
-        for leader in self._leaders.values():
-            if leader.stale or (leader.due is not None and leader.due <= now):
+        due = any(leader.due is not None and leader.due <= now for leader in self._leaders.values())
+        for to, leader in self._leaders.items():
+            if leader.stale or due:
                 leader.stale = True  # for `wake`
-                self._look(leader, now, going)
+                self._look(to, leader, now, due, going)
         return going
 
     def late(self, now: Millis) -> list[Lane]:
@@ -128,14 +133,14 @@ class Departures:
         self._at[lane.partition] = leader
         return leader
 
-    def _look(self, leader: _Leader, now: Millis, going: list[Leaving]) -> None:
-        unanswered: set[int] = set()
+    def _look(self, to: Address | None, leader: _Leader, now: Millis, due: bool, going: list[Leaving]) -> None:
+        unanswered = False
         waiting: list[Lane] = []
-        due = False
         for lane in list(leader.lanes.values()):
             if not lane.busy:
                 self.forget(lane.partition)
                 continue
+            unanswered = unanswered or lane.unanswered
             batch = lane.next_batch(now)
             if batch is None:
                 pass
@@ -144,14 +149,22 @@ class Departures:
             else:
                 waiting.append(lane)
                 due = due or batch.due <= now
-            for batch in lane.flying:
-                if batch.request is not None:
-                    unanswered.add(batch.request)
-        if due and len(unanswered) < PARTIAL:
-            going += [Leaving(lane, self._leaderships.route(lane.partition), partial=True) for lane in waiting]
+        leader.held = None
+        if not due or not waiting:
+            return
+        if to is not None and unanswered:
+            held = Millis(self._sent_at.get(to, now) + PATIENCE_MS)
+            if held > now:
+                leader.held = held
+                return
+        if to is not None:
+            self._sent_at[to] = now
+        going += [Leaving(lane, self._leaderships.route(lane.partition), partial=True) for lane in waiting]
 
 
 def _next(leader: _Leader, now: Millis) -> Millis | None:
     """The next time at which something changes by itself: a linger, a pause or somebody's patience is over."""
     times = [time for lane in leader.lanes.values() if (time := lane.next_time(now)) is not None]
+    if leader.held is not None:
+        times.append(leader.held)
     return min(times, default=None)

@@ -89,6 +89,11 @@ class Lane:
         """Whether anything waits or flies."""
         return bool(self.flying or self.queue.waiting)
 
+    @property
+    def unanswered(self) -> bool:
+        """Whether a request is under way."""
+        return any(batch.request is not None for batch in self.flying)
+
     # --- Sending ---
 
     def next_batch(self, now: Millis) -> Batch | None:

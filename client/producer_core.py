@@ -16,7 +16,7 @@ from ..actors.producer_outlet import ProducerSettings
 from ..storage.records import COMPRESSIONS, RawRecord
 from .core import ClientCore, Reply
 from .errors import BufferFull, Closed
-from .intake import Intake, Put
+from .intake import NO_ROOM, WAKE, Intake
 from .outcomes import FailedRecord, OnError, Outcomes, SendFuture
 from .runtime import Guard, Runtime, as_bytes, endpoints
 
@@ -125,9 +125,9 @@ class ProducerCore(ClientCore):
         if self._keep:
             future.kept = (topic, index, record)
         put = self._intake.put(topic, index, record, future, future.size)
-        if put is Put.WAKE:
+        if put is WAKE:
             self._runtime.tell(self._wake)
-        return put is not Put.NO_ROOM
+        return put is not NO_ROOM
 
     def _offer_all(
         self,
@@ -152,9 +152,9 @@ class ProducerCore(ClientCore):
                 with self._changed:
                     self._changed.notify_all()
             raise
-        if put is Put.WAKE:
+        if put is WAKE:
             self._runtime.tell(self._wake)
-        return put is not Put.NO_ROOM
+        return put is not NO_ROOM
 
     def _record_many(
         self, pairs: Iterator[tuple[bytes | str | None, bytes | str | None]], most: int
