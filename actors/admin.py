@@ -13,18 +13,36 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from .admin_messages import AdminRequest
-from .client_commands import Change, Close, DropTopic, Failure, Inquire, Look, MakeTopic, RemoveRecords, Why
-from .deletions import Deletions
+from .client_commands import (
+    AskAllCoordinators,
+    AskCoordinator,
+    Change,
+    Close,
+    DropTopic,
+    Failure,
+    Inquire,
+    Look,
+    LookUp,
+    MakeTopic,
+    RemoveRecords,
+    Why,
+)
+from .deletions import UNKNOWN_MS, Deletions
 from .errors import ErrorCode
+from .group_asking import GroupAsking
+from .group_messages import GroupReply
 from .kernel import Actor, Address, Context, Message, Millis, Timer, address, node_of
 from .leadership import Leaderships, backoff_ms
+from .lookups import Lookups
 from .messages import (
     AdminDone,
     ConfigsDescribed,
+    CoordinatorsFound,
     CreateTopic,
     DeleteTopic,
     Describe,
     Described,
+    GroupsListed,
     Leadership,
     LeadershipUpdate,
     LogsDescribed,
@@ -35,6 +53,7 @@ from .messages import (
     RecordsDeleted,
     TopicId,
 )
+from .offset_lookup import Answer, OffsetLookup
 
 ANSWER_MS = 2_000  # wait so long for an answer before asking again: a creation waits for its commit
 AGAIN_MS = 100  # between two looks at a topic that has no leaders yet
@@ -56,7 +75,7 @@ class AdminOutlet(Protocol):
         ...
 
     def answered(self, token: object, answer: Message) -> None:
-        """What was asked for with `Change` or `Inquire`: the answer as the cluster gave it, without an error."""
+        """What was asked for with any other command: the answer as the cluster gave it, without an error."""
         ...
 
     def failed(self, token: object, failure: Failure) -> None:
@@ -66,6 +85,25 @@ class AdminOutlet(Protocol):
     def closed(self) -> None:
         """Nothing more will be said."""
         ...
+
+
+class OffsetsLookedUp(Message, frozen=True):
+    """Local: the answer to `LookUp`: (offset, timestamp) of each (topic, partition)."""
+
+    found: dict[tuple[str, int], tuple[int, int]]
+
+
+class _LookedUp:
+    """An admin's outlet, for lookups."""
+
+    def __init__(self, outlet: AdminOutlet) -> None:
+        self._outlet = outlet
+
+    def offsets(self, token: object, found: dict[tuple[str, int], tuple[int, int]]) -> None:
+        self._outlet.answered(token, OffsetsLookedUp(found))
+
+    def lookup_failed(self, token: object, failure: Failure) -> None:
+        self._outlet.failed(token, failure)
 
 
 class AdminDue(Timer, frozen=True):
@@ -96,14 +134,19 @@ class AdminActor(Actor):
     def __init__(self, bootstrap: Sequence[str], outlet: AdminOutlet) -> None:
         self.leaderships = Leaderships(bootstrap)
         self._outlet = outlet
-        self._deletions = Deletions(self.leaderships, outlet)
+        self._lookup = OffsetLookup(self.leaderships, ANSWER_MS)
+        self._lookups = Lookups(self._lookup, _LookedUp(outlet), UNKNOWN_MS)
+        self._deletions = Deletions(self.leaderships, self._lookup, outlet)
+        self._groups = GroupAsking(self.leaderships, outlet)
         self._asked: dict[int, _Asked] = {}
         self._next_id = 0
         self._told = -1  # the metadata offset of the newest answer
 
     def on_start(self, ctx: Context) -> None:
         self._next_id = ctx.random.getrandbits(40)
+        self._lookup.start(ctx)
         self._deletions.start(ctx)
+        self._groups.start(ctx)
         self.leaderships.start(ctx)
 
     def on_message(self, sender: Address, message: Message, ctx: Context) -> None:
@@ -117,32 +160,57 @@ class AdminActor(Actor):
             case RecordsDeleted():
                 self._deletions.on_deleted(message, ctx)
             case OffsetsFound():
-                self._deletions.on_found(message, ctx)
+                self._on_offsets(self._lookup.on_found(message, ctx), ctx)
+            case LookUp():
+                self._lookups.ask(message, ctx)
+            case AskCoordinator() | AskAllCoordinators():
+                self._groups.ask(message, ctx)
+            case GroupReply():
+                self._groups.on_reply(message, ctx)
+            case GroupsListed():
+                self._groups.on_listed(sender, message, ctx)
+            case CoordinatorsFound():
+                self._groups.on_found(message, ctx)
             case AdminDone() | PartitionsDone():
                 self._on_done(message, ctx)
             case Described() | ConfigsDescribed() | ReassignmentsListed() | LogsDescribed():
                 self._on_answer(message, ctx)
             case Leadership() | LeadershipUpdate():
-                self.leaderships.on_message(message, ctx)
+                moved = self.leaderships.on_message(message, ctx)
+                self._lookup.moved()
                 self._deletions.moved(ctx)
+                self._groups.moved(moved, ctx)
                 self._look_for_leaders(ctx)
                 if isinstance(message, Leadership):
                     self._ask_those_who_wait(ctx)
             case PeerGone(node=node):
                 self.leaderships.refresh(ctx)
                 self._ask_again(node, ctx)
+                self._groups.gone(node, ctx)
             case Close():
                 closed = Failure(Why.CLOSED, "the admin client was closed")
                 self._deletions.close(closed)
+                self._lookups.close(closed)
+                self._groups.close(closed)
                 for request_id in [*self._asked]:
                     self._fail(request_id, closed, ctx)
                 self._outlet.closed()
+        self._on_offsets(self._lookup.pump(ctx), ctx)
 
     def on_timer(self, timer: Timer, ctx: Context) -> None:
-        if self.leaderships.on_timer(timer, ctx) or self._deletions.on_timer(timer, ctx):
-            return
-        if isinstance(timer, AdminDue) and timer.id in self._asked:
+        subs = (self.leaderships, self._deletions, self._groups)
+        if (
+            not any(sub.on_timer(timer, ctx) for sub in subs)
+            and isinstance(timer, AdminDue)
+            and timer.id in self._asked
+        ):
             self._ask(timer.id, ctx)
+        self._on_offsets(self._lookup.pump(ctx), ctx)
+
+    def _on_offsets(self, answers: list[Answer], ctx: Context) -> None:
+        for answer in answers:
+            if not self._lookups.take(answer):
+                self._deletions.take(answer, ctx)
 
     # --- Asking ---
 

@@ -36,6 +36,7 @@ from .consumer_outlet import Chunk, ConsumerOutlet, ConsumerPicture, ConsumerSet
 from .errors import ErrorCode
 from .kernel import Actor, Address, Context, Message, Millis, Timer, node_of
 from .leadership import Leaderships, backoff_ms
+from .lookups import Lookups
 from .messages import (
     EARLIEST,
     LATEST,
@@ -104,15 +105,6 @@ class _Reader:
         self.corrupt = 0
 
 
-class _LookUp:
-    """A `LookUp` of the application that is not complete."""
-
-    def __init__(self, token: object, left: int) -> None:
-        self.token = token
-        self.left = left
-        self.found: dict[tuple[str, int], tuple[int, int]] = {}
-
-
 class ConsumerActor(Actor):
     """One consumer of assigned partitions."""
 
@@ -123,6 +115,7 @@ class ConsumerActor(Actor):
         self.leaderships = Leaderships(bootstrap)
         self._outlet = outlet
         self._lookup = OffsetLookup(self.leaderships, self.settings.request_timeout_ms)
+        self._lookups = Lookups(self._lookup, outlet, self.settings.topic_timeout_ms)
         self._readers: dict[tuple[str, int], _Reader] = {}  # those that were served last come last
         self._topics: dict[str, Start] = {}  # read whole
         self._flights: dict[int, tuple[Address, dict[Partition, _Reader]]] = {}
@@ -164,7 +157,7 @@ class ConsumerActor(Actor):
                     else:
                         self._paused.pop(place, None)
             case LookUp():
-                self._look_up(message, ctx)
+                self._lookups.ask(message, ctx)
             case PeerGone(node=node):
                 self._lost_at(node)
                 self.leaderships.refresh(ctx)
@@ -458,34 +451,15 @@ class ConsumerActor(Actor):
 
     # --- Offsets ---
 
-    def _look_up(self, command: LookUp, ctx: Context) -> None:
-        asked = _LookUp(command.token, len(command.queries))
-        if not command.queries:
-            self._outlet.offsets(command.token, {})
-        deadline = Millis(ctx.now + command.timeout_ms)
-        known_by = Millis(ctx.now + self.settings.topic_timeout_ms)
-        for topic, index, timestamp in command.queries:
-            self._lookup.ask(Query(asked, topic, index, timestamp, deadline, known_by), ctx)
-
     def _on_answers(self, answers: list[Answer], ctx: Context) -> None:
-        for query, found, failure in answers:
-            owner = query.owner
-            if isinstance(owner, _Reader):
-                if found is None:
-                    self._fail(owner, failure or Failure(Why.REFUSED, "no offset"))
-                elif found.offset < 0:  # no record is that late: begin with the next one
-                    owner.start = Start(LATEST)
-                    self._begin(owner, ctx)
-                else:
-                    self._place(owner, found.offset)
-            elif isinstance(owner, _LookUp):
-                if found is None:
-                    self._lookup.cancel(owner)
-                    if owner.left > 0:
-                        owner.left = 0
-                        self._outlet.lookup_failed(owner.token, failure or Failure(Why.REFUSED, "no offset"))
-                    continue
-                owner.found[query.topic, query.index] = (found.offset, found.timestamp)
-                owner.left -= 1
-                if owner.left == 0:
-                    self._outlet.offsets(owner.token, owner.found)
+        for answer in answers:
+            reader = answer.query.owner
+            if self._lookups.take(answer) or not isinstance(reader, _Reader):
+                continue
+            if answer.found is None:
+                self._fail(reader, answer.failure or Failure(Why.REFUSED, "no offset"))
+            elif answer.found.offset < 0:  # no record is that late: begin with the next one
+                reader.start = Start(LATEST)
+                self._begin(reader, ctx)
+            else:
+                self._place(reader, answer.found.offset)

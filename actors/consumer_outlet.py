@@ -10,6 +10,7 @@ import msgspec
 from ..storage.disk import Buffer
 from ..storage.records import Record, decode_batch
 from .client_commands import Failure
+from .lookups import LookupOutlet
 
 
 class Reset(Enum):
@@ -57,7 +58,7 @@ class Chunk:
         return records
 
 
-class ConsumerOutlet(Protocol):
+class ConsumerOutlet(LookupOutlet, Protocol):
     """Where records go. None of these calls may raise. Chunks of a partition come in order, each record once."""
 
     def fetched(self, chunk: Chunk) -> None:
@@ -70,14 +71,6 @@ class ConsumerOutlet(Protocol):
 
     def failed(self, topic: str, partition: int, generation: int, failure: Failure) -> None:
         """This partition is not read any more, until `Seek` or `Assign`. Partition -1: the whole topic is unknown."""
-        ...
-
-    def offsets(self, token: object, found: dict[tuple[str, int], tuple[int, int]]) -> None:
-        """The answer to `LookUp`: (offset, timestamp) of each; -1 when no record is that late."""
-        ...
-
-    def lookup_failed(self, token: object, failure: Failure) -> None:
-        """`LookUp` has failed."""
         ...
 
     def closed(self) -> None:

@@ -13,8 +13,8 @@ from .client_commands import Failure, RemoveRecords, Why
 from .errors import ErrorCode
 from .kernel import Address, Context, Millis, Timer
 from .leadership import Leaderships, backoff_ms
-from .messages import LATEST, DeletedPartition, DeletePartition, DeleteRecords, OffsetsFound, Partition, RecordsDeleted
-from .offset_lookup import LookupDue, OffsetLookup, Query
+from .messages import LATEST, DeletedPartition, DeletePartition, DeleteRecords, Partition, RecordsDeleted
+from .offset_lookup import Answer, OffsetLookup, Query
 
 ANSWER_MS = 5_000
 """How long a leader may wait for its followers before it answers, and is asked again."""
@@ -64,10 +64,15 @@ class _Wanted:
 class Deletions:
     """All deletions of one admin."""
 
-    def __init__(self, leaderships: Leaderships, outlet: DeletionOutlet) -> None:
+    def __init__(
+        self,
+        leaderships: Leaderships,
+        lookup: OffsetLookup,
+        outlet: DeletionOutlet,
+    ) -> None:
         self._leaderships = leaderships
         self._outlet = outlet
-        self._lookup = OffsetLookup(leaderships, ANSWER_MS)
+        self._lookup = lookup  # shared with others; its owner pumps it after every input
         self._wanted: list[_Wanted] = []
         self._flights: dict[int, list[_Wanted]] = {}
         self._next_id = 0
@@ -75,7 +80,6 @@ class Deletions:
     def start(self, ctx: Context) -> None:
         """Begin."""
         self._next_id = ctx.random.getrandbits(40)
-        self._lookup.start(ctx)
 
     def delete(self, command: RemoveRecords, ctx: Context) -> None:
         """One more command."""
@@ -94,12 +98,11 @@ class Deletions:
         """Somebody else leads, or a topic has become known."""
         for wanted in self._wanted:
             wanted.next_at = Millis(0)
-        self._lookup.moved()
         self.pump(ctx)
 
     def on_timer(self, timer: Timer, ctx: Context) -> bool:
         """Whether the timer was one of ours."""
-        if isinstance(timer, DeletionDue | LookupDue):
+        if isinstance(timer, DeletionDue):
             self.pump(ctx)
             return True
         return False
@@ -113,7 +116,6 @@ class Deletions:
 
     def pump(self, ctx: Context) -> None:
         """Ask what is due, one request per leader."""
-        self._lookup.pump(ctx)
         for owner in self._owners():
             failure = self._hopeless(owner, ctx)
             if failure is not None:
@@ -155,15 +157,14 @@ class Deletions:
 
     # --- Answers ---
 
-    def on_found(self, message: OffsetsFound, ctx: Context) -> None:
-        """Where partitions end."""
-        for query, found, failure in self._lookup.on_found(message, ctx):
-            wanted = query.owner
-            assert isinstance(wanted, _Wanted), "only deletions ask here"
-            if found is not None:
-                wanted.offset = found.offset
-            elif wanted in self._wanted:
-                self._fail(wanted.owner, failure or Failure(Why.REFUSED, "its end is not known"))
+    def take(self, answer: Answer, ctx: Context) -> None:
+        """Where a partition ends."""
+        wanted = answer.query.owner
+        assert isinstance(wanted, _Wanted), "nobody else asks so"
+        if answer.found is not None:
+            wanted.offset = answer.found.offset
+        elif wanted in self._wanted:
+            self._fail(wanted.owner, answer.failure or Failure(Why.REFUSED, "its end is not known"))
         self.pump(ctx)
 
     def on_deleted(self, message: RecordsDeleted, ctx: Context) -> None:

@@ -68,6 +68,7 @@ class _Question:
         self.link = CoordinatorLink(command.request.group, leaderships)
         self.attempt = 0
         self.out: Address | None = None  # who was asked and has not answered
+        self.unheard = False  # somebody was asked and never answered: it may have been done
 
 
 class _Gathering:
@@ -120,7 +121,8 @@ class GroupAsking:
         coordinators = known is not None and any(partition.topic == known.id for partition in partitions)
         for number, question in [*self._questions.items()]:
             if isinstance(question, _Question):
-                if question.link.concerns(partitions) or question.out is None:
+                route = question.link.route()
+                if question.out is None or (route is not None and route.to != question.out):
                     self._go_on(number, ctx)
             elif coordinators or not question.heard:
                 question.heard.clear()
@@ -131,6 +133,7 @@ class GroupAsking:
         for number, question in [*self._questions.items()]:
             if isinstance(question, _Question) and question.out is not None and node_of(question.out) == node:
                 question.out = None
+                question.unheard = True
                 self._again(number, backoff_ms(question.attempt, ctx), ctx)
 
     def close(self, failure: Failure) -> None:
@@ -144,7 +147,7 @@ class GroupAsking:
     def on_found(self, message: CoordinatorsFound, ctx: Context) -> None:
         """Somebody told who coordinates a group."""
         for number, question in [*self._questions.items()]:
-            if isinstance(question, _Question) and question.link.on_found(message, ctx):
+            if isinstance(question, _Question) and question.link.on_found(message, ctx) and question.out is None:
                 self._go_on(number, ctx)
 
     def on_reply(self, reply: GroupReply, ctx: Context) -> None:
@@ -154,12 +157,13 @@ class GroupAsking:
             return
         if reply.error in _LATER:
             question.out = None
+            question.unheard = question.unheard or reply.error is ErrorCode.REQUEST_TIMED_OUT
             if reply.error is not ErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
                 question.link.lost(ctx)
             self._again(reply.id, backoff_ms(question.attempt, ctx), ctx)
             return
-        twice = question.attempt > 1 and isinstance(question.command.request, DeleteGroup)
-        if reply.error is ErrorCode.NONE or (twice and reply.error is ErrorCode.GROUP_ID_NOT_FOUND):
+        again = question.unheard and isinstance(question.command.request, DeleteGroup)
+        if reply.error is ErrorCode.NONE or (again and reply.error is ErrorCode.GROUP_ID_NOT_FOUND):
             self._over(reply.id, ctx)
             self._outlet.answered(question.command.token, reply)
         else:
@@ -207,6 +211,7 @@ class GroupAsking:
             self._again(number, backoff_ms(question.attempt, ctx), ctx)
             return
         question.attempt += 1
+        question.unheard = question.unheard or question.out is not None
         question.out = route.to
         request = msgspec.structs.replace(question.command.request, id=number, leader_epoch=route.epoch)
         ctx.send(route.to, request)

@@ -50,6 +50,8 @@ class GroupConsumerActor(ConsumerActor):
                 reading.on_message(message, ctx)
             case Subscribe():
                 reading.subscribe(message, ctx)
+                for topic in message.topics:
+                    self._want(topic, ctx)  # one that is missing is told of, and read once it is there
             case Polled():
                 reading.polled(ctx)
             case Release():

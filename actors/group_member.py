@@ -24,7 +24,7 @@ from .client_commands import Failure, Why
 from .coordinator_link import CoordinatorLink
 from .errors import ErrorCode
 from .group_messages import COORDINATORS_GRACE, JOINING, LEAVING, LEAVING_FOR_A_WHILE, UNIFORM, Plan, PlanTask
-from .group_messages import TopicPartitions as Owned
+from .group_records import grouped
 from .kernel import Context, Millis, Timer
 from .leadership import backoff_ms
 from .messages import CommitOffsets, GroupHeartbeat, GroupHeartbeatDone, Partition, TopicId
@@ -59,6 +59,7 @@ class MemberSettings(msgspec.Struct, frozen=True):
     group: str
     instance: str = ""  # the name of a static member
     client_id: str = ""
+    host: str = ""
     rack: str = ""
     assignor: str = UNIFORM
     rebalance_timeout_ms: int = 60_000  # how long the application may take to give up partitions
@@ -238,12 +239,13 @@ class GroupMember:
             wait_ms=wait,
             topics=self._topics if whole else None,
             pattern=self._pattern if whole else None,
-            owned=_listed(self.owned) if whole else None,
+            owned=grouped(self.owned) if whole else None,
             instance=settings.instance,
             rack=settings.rack,
             rebalance_timeout_ms=settings.rebalance_timeout_ms if whole else -1,
             assignor=settings.assignor if whole else None,
             client_id=settings.client_id,
+            host=settings.host,
             grace_ms=settings.grace_ms,
             metadata=settings.metadata if whole else b"",
             plan=self._plan,
@@ -348,11 +350,3 @@ class GroupMember:
         self.epoch = JOINING
         ctx.cancel_timer(HeartbeatDue())
         self._outlet.left(ctx)
-
-
-def _listed(partitions: dict[Partition, None]) -> list[Owned]:
-    """Partitions by topic, as they are told."""
-    by_topic: dict[TopicId, list[int]] = {}
-    for topic, index in sorted(partitions):
-        by_topic.setdefault(topic, []).append(index)
-    return [Owned(topic, indexes) for topic, indexes in by_topic.items()]

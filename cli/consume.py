@@ -35,6 +35,7 @@ def register(commands: Commands) -> None:
             barnabas consume orders --since 1h --until 30m               of half an hour
             barnabas consume orders --format '{time} {key}: {value}'     see below
             barnabas consume orders --json | barnabas produce copy --json
+            barnabas consume orders --group billing                      what the group assigns, and it remembers
         """,
         notes="A FORMAT has {topic}, {partition}, {offset}, {timestamp} (milliseconds since 1970), {time}, {key},\n"
         "{value} and {headers} in it; \\t and \\n are a tab and a new line.",
@@ -49,6 +50,9 @@ def register(commands: Commands) -> None:
     )
     where.add_argument(
         "--partition", type=whole, action="append", metavar="N", help="this one; may be given again (default: all)"
+    )
+    consume.add_argument(
+        "--group", metavar="GROUP", help="as a member of this group, from where it is (a new group: from new events on)"
     )
     end = consume.add_argument_group("when it ends")
     end.add_argument("--to-end", action="store_true", help="with the last event that is there when it begins")
@@ -65,12 +69,20 @@ def register(commands: Commands) -> None:
 
 
 def run_consume(arguments: argparse.Namespace) -> int:
+    if arguments.group is not None:
+        alone = ("partition", "until", "to_end")
+        for name in alone:
+            if getattr(arguments, name):
+                raise WrongUsage(f"--{name.replace('_', '-')} is not for members of a group: others read a part of it")
     start, last = _start(arguments)
     line = _line(arguments)
     bootstrap = bootstrap_of(arguments)
     from ..client import Consumer
 
-    if arguments.partition is None:
+    if arguments.group is not None:
+        topic, group = arguments.topic, arguments.group
+        consumer = Consumer(bootstrap, topic, group=group, start=start, topic_timeout_ms=TOPIC_TIMEOUT_MS)
+    elif arguments.partition is None:
         consumer = Consumer(bootstrap, arguments.topic, start=start, topic_timeout_ms=TOPIC_TIMEOUT_MS)
     else:
         places = [(arguments.topic, partition) for partition in dict.fromkeys(arguments.partition)]

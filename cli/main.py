@@ -78,6 +78,7 @@ def parser() -> "Parser":
         delete_records,
         demo,
         events,
+        groups,
         nodes,
         produce,
         simulate,
@@ -91,7 +92,7 @@ def parser() -> "Parser":
     commands = top.add_subparsers(metavar="COMMAND", required=True, title="commands")
     assert isinstance(commands, Commands), "parsers make their own kind"
     families = (
-        clusters, nodes, topics, produce, consume, delete_records, events, dashboard, chaos, verify, simulate,
+        clusters, nodes, topics, produce, consume, groups, delete_records, events, dashboard, chaos, verify, simulate,
         demo, bench, completion,
     )  # fmt: skip
     for family in families:

@@ -9,9 +9,10 @@ from typing import Self
 from ..actors.admin_messages import ConfigEntry, PartitionOutcome, Reassignment
 from ..actors.messages import Described, LogPicture, Partition, TopicId, TopicPicture
 from .admin_core import AdminCore, broker_name, config_changes, in_parts
+from .admin_groups import AdminGroups
 
 
-class Admin(AdminCore):
+class Admin(AdminCore, AdminGroups):
     """Creates, deletes and describes. Safe to use from several threads; not after a fork.
 
     Timeouts are in seconds. Every method may raise NoBrokers, OperationTimeout, Closed and ForkedClient besides what it

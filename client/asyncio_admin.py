@@ -12,10 +12,10 @@ from typing import Self
 from ..actors.admin_messages import ConfigEntry, PartitionOutcome, Reassignment
 from ..actors.messages import Described, LogPicture, Partition, TopicId, TopicPicture
 from .admin_core import AdminCore, broker_name, config_changes, in_parts
-from .asyncio_bridge import OnLoop
+from .asyncio_admin_groups import AsyncAdminGroups
 
 
-class AsyncAdmin(AdminCore, OnLoop):
+class AsyncAdmin(AdminCore, AsyncAdminGroups):
     """Creates, deletes and describes, as `Admin` does: the same arguments, answers and errors.
 
     Belongs to the loop that first used it; not after a fork. Cancelling a call does not undo what it asked for.

@@ -6,6 +6,8 @@ is not of a paused partition. A record counts as taken, and the position moves, 
 
 from __future__ import annotations
 
+import os
+import socket
 from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -28,6 +30,7 @@ from ..actors.consumer_outlet import Chunk, ConsumerSettings, Reset
 from ..actors.group_consumer import GroupConsumerActor
 from ..actors.group_member import MemberSettings
 from ..actors.group_messages import AT_LEADER, RANGE, UNIFORM
+from ..actors.group_planning import plan
 from ..actors.group_reading import GroupSettings
 from ..actors.messages import EARLIEST, LATEST
 from ..storage.records import BatchHeader, InvalidBatch, decode_batch, parse_header
@@ -69,6 +72,7 @@ class ConsumerCore(GroupSide):
     on_assigned         called with the partitions that are read from now on; callbacks run where the application polls
     on_revoked          called with those that are about to be given up, while their positions can still be committed
     on_lost             called with those that somebody else may have already
+    client_id           what people see the consumer as (default: the process's id)
     instance            the name of a static member: who comes back under it within its session gets the same again
     assignor            "uniform", "range", or "leader": the group's oldest member assigns
     max_poll_interval   seconds without a poll after which the consumer leaves the group, until the next one
@@ -95,6 +99,7 @@ class ConsumerCore(GroupSide):
         on_assigned: RebalanceCallback | None = None,
         on_revoked: RebalanceCallback | None = None,
         on_lost: RebalanceCallback | None = None,
+        client_id: str = "",
         instance: str = "",
         assignor: str = UNIFORM,
         max_poll_interval: float = 300.0,
@@ -135,10 +140,15 @@ class ConsumerCore(GroupSide):
         names = [topics] if isinstance(topics, str) else list(topics or ())
         if group is not None:
             member = MemberSettings(
-                group, instance, assignor=assignor_of(assignor), rebalance_timeout_ms=int(rebalance_timeout * 1000)
+                group,
+                instance,
+                client_id=client_id or f"barnabas-{os.getpid()}",
+                host=socket.gethostname(),
+                assignor=assignor_of(assignor),
+                rebalance_timeout_ms=int(rebalance_timeout * 1000),
             )
             joining = GroupSettings(member, begin, int(max_poll_interval * 1000))
-            make = partial(GroupConsumerActor, places, in_group, settings, joining)
+            make = partial(GroupConsumerActor, places, in_group, settings, joining, plan)
             self._open(Guard("consumer"), runtime, arrivals.end, make)
             self._runtime.tell(Subscribe(names, pattern))
             return

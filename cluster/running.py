@@ -40,7 +40,7 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 from msgspec.structs import replace
 
@@ -173,9 +173,9 @@ class Cluster:
         """A new producer; close it. For other options make a `Producer(cluster.bootstrap, ...)`."""
         return Producer(self.bootstrap, acks=acks, linger_ms=linger_ms, idempotent=idempotent)
 
-    def consumer(self, topics: str | Sequence[str], *, start: str | int = "earliest") -> Consumer:
-        """A new consumer of these topics; close it. For other options make a `Consumer(cluster.bootstrap, ...)`."""
-        return Consumer(self.bootstrap, topics, start=start)
+    def consumer(self, topics: str | Sequence[str] | None = None, **options: Any) -> Consumer:  # noqa: ANN401  its own
+        """A new consumer of these topics; close it. `Consumer` tells the options: `group=`, `start=` and so on."""
+        return Consumer(self.bootstrap, topics, **options)
 
     def create_topic(
         self, name: str, partitions: int = -1, replication: int = -1, configs: Mapping[str, str] | None = None
