@@ -75,3 +75,30 @@ class UncleanElection(Event, frozen=True):
             f"b{self.leader} leads {self.partition} in leader epoch {self.leader_epoch} by an unclean election: "
             "what it lacks is given up"
         )
+
+
+class BrokerDrainingEvent(Event, frozen=True):
+    """A broker is to go: what it has moves to others."""
+
+    broker: int
+
+    def sentence(self) -> str:
+        return f"b{self.broker} is being decommissioned: what it has moves to others"
+
+
+class BrokerStaysEvent(Event, frozen=True):
+    """A broker that was to go stays."""
+
+    broker: int
+
+    def sentence(self) -> str:
+        return f"b{self.broker} is not being decommissioned any more"
+
+
+class BrokerRemovedEvent(Event, frozen=True):
+    """A broker that kept nothing any more is no part of the cluster."""
+
+    broker: int
+
+    def sentence(self) -> str:
+        return f"b{self.broker} was removed from the cluster"

@@ -251,6 +251,19 @@ class ElectLeaders(AdminRequest, frozen=True):
     leaders: list[tuple[str, int, int]] = []
 
 
+class DrainBroker(AdminRequest, frozen=True):
+    """A broker is to go: what it has moves to others, and it gets nothing new; `cancel`: it stays. See `AdminDone`."""
+
+    broker: int
+    cancel: bool = False
+
+
+class RemoveBroker(AdminRequest, frozen=True):
+    """Forget a broker that keeps nothing and does not run (Kafka's UnregisterBroker). Answered with `AdminDone`."""
+
+    broker: int
+
+
 class DescribeLogs(Message, frozen=True):
     """What one broker has of these partitions (None: of all it has), asked of that broker. See `LogsDescribed`."""
 

@@ -6,6 +6,7 @@ from .admin_messages import AdminRequest
 from .admin_requests import Ruling, ruled
 from .configs import alter_configs, describe_configs
 from .decisions import Decision
+from .decommissions import drain, remove
 from .kernel import Context, Message
 from .leader_elections import elect
 from .messages import (
@@ -14,9 +15,11 @@ from .messages import (
     CreateTopic,
     DeleteTopic,
     DescribeConfigs,
+    DrainBroker,
     ElectLeaders,
     ListReassignments,
     Reassign,
+    RemoveBroker,
 )
 from .metadata import MetadataImage
 from .reassignments import list_reassignments, reassign
@@ -42,6 +45,10 @@ def _rule(image: MetadataImage, request: AdminRequest, ctx: Context) -> Ruling:
             return reassign(image, request)
         case ElectLeaders():
             return elect(image, request)
+        case DrainBroker():
+            return drain(image, request)
+        case RemoveBroker():
+            return remove(image, request)
         case _:
             raise AssertionError(f"nobody decides {request!r}")
 

@@ -18,6 +18,7 @@ from ..storage.disk import Generation
 from .admin_messages import AdminRequest
 from .administration import administer, inform
 from .broadcast import Publisher
+from .chores import Chores, ChoreTimer
 from .controller_config import ControllerConfig as ControllerConfig
 from .controller_config import ControllerPicture as ControllerPicture
 from .decisions import Decision, Decisions, Question, Quorum, refusal
@@ -88,6 +89,7 @@ class Controller(Actor):
         self.source = MetadataSource(config.cluster_id, self.image, raft)
         self.registrations: Registrations | None = None  # None unless active
         self.publisher: Publisher | None = None  # None unless active
+        self.chores: Chores | None = None  # None unless active
         self._snapshots = Snapshots(config.snapshot_records)
         self._proposals: dict[int, tuple[int, int]] = {}  # by broker: its epoch and the last AlterPartition, ever
         self._gone: dict[str, PeerGone] = {}  # by node: hints that came while this controller was not active
@@ -141,6 +143,9 @@ class Controller(Actor):
             match timer:
                 case SessionTimer():
                     self._on_session_timer(ctx)
+                case ChoreTimer() if self.chores is not None:
+                    for question in self.chores.look(ctx):
+                        self.decisions.ask(question, ctx)
                 case BroadcastTimer() if self.publisher is not None:
                     self.publisher.heartbeat(ctx)
                     ctx.set_timer(BroadcastTimer(), self.config.heartbeat_ms)
@@ -299,6 +304,8 @@ class Controller(Actor):
         self.publisher.applied(raft.read(raft.epoch_start, CHUNK), [], ctx)
         self.publisher.heartbeat(ctx)
         ctx.set_timer(BroadcastTimer(), config.heartbeat_ms)
+        self.chores = Chores(self.image)
+        self.chores.look(ctx)
         cause = "it has applied the first record of its epoch"
         ctx.emit(ControllerElected(controller=config.id, epoch=raft.epoch, offset=self.image.end, cause=cause))
         if self.image.defaults is None:
@@ -309,8 +316,9 @@ class Controller(Actor):
         if self.active_epoch is None or (self.raft.leading and self.raft.epoch == self.active_epoch):
             return
         epoch, self.active_epoch = self.active_epoch, None
-        self.registrations = self.publisher = None
+        self.registrations = self.publisher = self.chores = None
         ctx.cancel_timer(BroadcastTimer())
+        ctx.cancel_timer(ChoreTimer())
         ctx.cancel_timer(SessionTimer())
         self._armed = self._late = False
         dropped = self.decisions.drop(ctx)

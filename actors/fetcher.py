@@ -98,6 +98,7 @@ class Fetcher:
             if part is not None and part != self._sent.get(partition):
                 wanted.append(part)
                 self._sent[partition] = part
+                self._forgotten.pop(partition, None)
                 self._synced[partition] = part.durable
         self._changed = {}
         self._urgent = False
@@ -154,6 +155,13 @@ class Fetcher:
         else:
             self._urgent = True
         self._changed[partition] = None
+
+    def pause(self, partition: Partition, until: Millis) -> None:
+        """Fetch it no more until then; the leader is not to answer it from what it was told last."""
+        if self._sent.pop(partition, None) is not None:
+            self._forgotten[partition] = None
+        self._changed.pop(partition, None)
+        self._resting[partition] = until
 
     def tell_synced(self, to: Address, broker_epoch: int, moved: Iterable[Partition], ctx: Context) -> None:
         """Durable offsets have moved."""

@@ -12,9 +12,10 @@ from .bugs import bug
 from .copying import Copying
 from .errors import ErrorCode
 from .fetcher import Fetcher
-from .kernel import Address, Context, address
+from .kernel import Address, Context, Millis, address
 from .messages import Fetched, FetchedPartition, Partition
 from .metadata import MetadataImage
+from .move_quota import MoveQuota
 from .replica import Replica
 from .retention import follow
 
@@ -39,6 +40,7 @@ class Fetchers:
         self._retry_ms = retry_ms
         self._by_leader: dict[int, Fetcher] = {}
         self._request = 0
+        self._quota = MoveQuota(me, image)
 
     def follow(self, leader: int, copying: Copying) -> None:
         """Begin to copy a partition from this leader; `poll` sends."""
@@ -123,13 +125,16 @@ class Fetchers:
             fetcher.dropped(part.partition, ctx, rest=False)
         else:
             try:
-                copying.take(part)
+                size = copying.take(part)
             except (InvalidBatch, DiskFull) as error:
                 self._tell_bad(part.partition, fetcher.leader, str(error), ctx)
                 fetcher.dropped(part.partition, ctx, rest=True)
                 return
             follow(replica, part.log_start)
             fetcher.change(part.partition)
+            rest_ms = self._quota.rest_ms(part.partition, size, ctx.now)
+            if rest_ms:
+                fetcher.pause(part.partition, Millis(ctx.now + rest_ms))
 
     def _tell_bad(self, partition: Partition, leader: int, why: str, ctx: Context) -> None:
         name = self._image().name(partition)

@@ -17,6 +17,7 @@ from .admin_messages import CreateTopic as CreateTopic
 from .admin_messages import DeleteTopic as DeleteTopic
 from .admin_messages import DescribeConfigs as DescribeConfigs
 from .admin_messages import DescribeLogs as DescribeLogs
+from .admin_messages import DrainBroker as DrainBroker
 from .admin_messages import ElectLeaders as ElectLeaders
 from .admin_messages import ListReassignments as ListReassignments
 from .admin_messages import LogPicture as LogPicture
@@ -24,6 +25,7 @@ from .admin_messages import LogsDescribed as LogsDescribed
 from .admin_messages import PartitionsDone as PartitionsDone
 from .admin_messages import Reassign as Reassign
 from .admin_messages import ReassignmentsListed as ReassignmentsListed
+from .admin_messages import RemoveBroker as RemoveBroker
 from .chronicle_messages import EventsFetched as EventsFetched
 from .chronicle_messages import FetchEvents as FetchEvents
 from .classic_messages import ClassicHeartbeat as ClassicHeartbeat

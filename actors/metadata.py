@@ -17,14 +17,16 @@ from hashlib import blake2b
 from msgspec.structs import replace
 
 from ..storage.disk import Reader
-from .broker_configs import ALL_BROKERS, topic_defaults
+from .broker_configs import ALL_BROKERS, DEFINITIONS, topic_defaults
 from .claims import kept
 from .kernel import Incarnation
 from .messages import Partition, TopicId
 from .metadata_records import (
     LEVEL,
+    BrokerDraining,
     BrokerFenced,
     BrokerRegistered,
+    BrokerRemoved,
     BrokersConfigured,
     BrokerStopping,
     BrokerUnfenced,
@@ -65,6 +67,7 @@ class MetadataImage:
         self.defaults: ClusterDefaults | None = None  # None until the first active controller has written them
         self.next_producer_id = 0
         self.brokers: dict[int, BrokerState] = {}
+        self.removed: dict[int, BrokerState] = {}  # as they were when they were forgotten: their lives are over
         self.topics: dict[TopicId, TopicState] = {}
         self.topic_ids: dict[str, TopicId] = {}
         self.partitions: dict[Partition, PartitionState] = {}
@@ -90,6 +93,14 @@ class MetadataImage:
     def topic_defaults_with(self, configs: Mapping[str, str]) -> dict[str, str]:
         """What would hold for topics that do not say otherwise, if this were set for all brokers."""
         return {**({} if self.defaults is None else self.defaults.configs), **topic_defaults(configs)}
+
+    def broker_config(self, name: str, broker: int = ALL_BROKERS) -> str:
+        """What is set for a broker, else for all, else by default. The name must be in the table."""
+        for of in (broker, ALL_BROKERS):
+            value = self.broker_configs.get(of, {}).get(name)
+            if value is not None:
+                return value
+        return DEFINITIONS[name].default
 
     def min_insync(self, state: PartitionState) -> int:
         """The effective min.insync.replicas of a partition; while it moves, as before."""
@@ -153,6 +164,13 @@ class MetadataImage:
                 self._expect(self.defaults is None, "the cluster's defaults are fixed")
                 self.defaults = record
                 self.topic_defaults = self.topic_defaults_with(self.broker_configs.get(ALL_BROKERS, {}))
+            case BrokerDraining(broker=broker, draining=draining):
+                self._expect(broker in self.brokers, f"b{broker} is unknown")
+                self.brokers[broker] = replace(self.brokers[broker], draining=draining)
+            case BrokerRemoved(broker=broker, broker_epoch=epoch):
+                self.removed[broker] = replace(self._known(broker, epoch), draining=False)
+                del self.brokers[broker]
+                self.broker_configs.pop(broker, None)
             case TopicConfigured(id=topic_id, configs=configs):
                 self._expect(topic_id in self.topics, f"topic {topic_id} does not exist")
                 self.topics[topic_id] = replace(self.topics[topic_id], configs=dict(configs))
@@ -164,7 +182,7 @@ class MetadataImage:
                 raise ImpossibleRecord(f"at offset {self.end}: a record that cannot be applied: {record!r}")
 
     def _broker_registered(self, record: BrokerRegistered) -> None:
-        earlier = self.brokers.get(record.broker)
+        earlier = self.brokers.get(record.broker) or self.removed.pop(record.broker, None)
         retired: tuple[Incarnation, ...] = ()
         if earlier is not None:
             retired = (*earlier.retired, earlier.incarnation)[-RETIRED:]
@@ -181,6 +199,7 @@ class MetadataImage:
             retired=retired,
             life=record.life,
             listeners=record.listeners,
+            draining=earlier is not None and earlier.draining,
         )
 
     def _partition_created(self, record: PartitionCreated) -> None:
@@ -275,6 +294,7 @@ class MetadataImage:
             topics=[self.topics[topic_id] for topic_id in sorted(self.topics)],
             partitions=[self.partitions[partition] for partition in sorted(self.partitions)],
             requests=list(self.requests.values()),
+            removed=[self.removed[broker] for broker in sorted(self.removed)],
             broker_configs=[BrokersConfigured(b, self.broker_configs[b]) for b in sorted(self.broker_configs)],
         )
 
@@ -300,6 +320,7 @@ class MetadataImage:
         image.topic_ids = {topic.name: topic.id for topic in snapshot.topics}
         image.partitions = {Partition(*state.partition): state for state in snapshot.partitions}
         image.requests = {(done.client, done.request): done for done in snapshot.requests}
+        image.removed = {broker.id: broker for broker in snapshot.removed}
         image.broker_configs = {of.broker: of.configs for of in snapshot.broker_configs}
         image.topic_defaults = image.topic_defaults_with(image.broker_configs.get(ALL_BROKERS, {}))
         return image

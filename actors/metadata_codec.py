@@ -15,8 +15,10 @@ from ..storage.disk import Buffer
 from ..storage.records import InvalidBatch, Record, check_crc, decode_batch, encode_batch, iter_headers
 from .metadata_records import (
     LEVEL,
+    BrokerDraining,
     BrokerFenced,
     BrokerRegistered,
+    BrokerRemoved,
     BrokersConfigured,
     BrokerStopping,
     BrokerUnfenced,
@@ -47,6 +49,8 @@ RECORDS: tuple[type[MetadataRecord], ...] = (
     RequestDone,
     TopicConfigured,
     BrokersConfigured,
+    BrokerDraining,
+    BrokerRemoved,
 )
 
 _encoder = msgspec.msgpack.Encoder()

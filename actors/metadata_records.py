@@ -142,6 +142,20 @@ class TopicConfigured(MetadataRecord, frozen=True):
     configs: dict[str, str]
 
 
+class BrokerDraining(MetadataRecord, frozen=True):
+    """A broker is to be emptied and gets nothing new; or not any more."""
+
+    broker: int
+    draining: bool
+
+
+class BrokerRemoved(MetadataRecord, frozen=True):
+    """A broker that keeps nothing is forgotten."""
+
+    broker: int
+    broker_epoch: int
+
+
 class BrokersConfigured(MetadataRecord, frozen=True):
     """All configs that are set for one broker, or for all of them (-1), after the change."""
 

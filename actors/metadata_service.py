@@ -132,7 +132,14 @@ def describe(image: MetadataImage, request: Describe, cluster_id: str) -> Descri
         controller_epoch=image.controller_epoch,
         brokers=[
             BrokerPicture(
-                state.id, state.endpoint, state.rack, state.epoch, state.fenced, state.stopping, state.listeners
+                state.id,
+                state.endpoint,
+                state.rack,
+                state.epoch,
+                state.fenced,
+                state.stopping,
+                state.listeners,
+                state.draining,
             )
             for _, state in sorted(image.brokers.items())
         ],

@@ -46,11 +46,12 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     partitions: list[PartitionState]
     requests: list[RequestDone]
     broker_configs: list[BrokersConfigured] = []
+    removed: list[BrokerState] = []
 
     @property
     def count(self) -> int:
         """How many things it holds."""
-        lists = (self.brokers, self.topics, self.partitions, self.requests, self.broker_configs)
+        lists = (self.brokers, self.topics, self.partitions, self.requests, self.broker_configs, self.removed)
         return sum(len(things) for things in lists)
 
 

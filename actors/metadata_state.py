@@ -12,6 +12,7 @@ class BrokerState(msgspec.Struct, frozen=True, array_like=True):
     """A registered broker. `epoch` is the offset of its registration; `retired` its earlier lives, the newest last.
 
     `life`: how often its data directory had been started then. `listeners`: where it speaks other protocols, by name.
+    `draining`: it is to go, so it gets nothing new and what it has moves away.
     """
 
     id: int
@@ -25,6 +26,7 @@ class BrokerState(msgspec.Struct, frozen=True, array_like=True):
     retired: tuple[Incarnation, ...] = ()
     life: int = 0
     listeners: dict[str, str] = {}
+    draining: bool = False
 
 
 class TopicState(msgspec.Struct, frozen=True, array_like=True):

@@ -9,6 +9,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from .admin_events import (
+    BrokerDrainingEvent,
+    BrokerRemovedEvent,
+    BrokerStaysEvent,
     ConfigsAltered,
     MoveCancelled,
     PartitionMoved,
@@ -33,8 +36,10 @@ from .kernel import Event
 from .messages import Partition
 from .metadata import MetadataImage
 from .metadata_records import (
+    BrokerDraining,
     BrokerFenced,
     BrokerRegistered,
+    BrokerRemoved,
     BrokersConfigured,
     BrokerStopping,
     BrokerUnfenced,
@@ -73,6 +78,11 @@ def narrate(image: MetadataImage, records: Sequence[MetadataRecord], first_offse
                 events.append(ProducerIdsReservedEvent(broker=broker, end=following, cause=cause))
             case ClusterDefaults(partitions=partitions, replication=replication):
                 events.append(DefaultsFixed(partitions=partitions, replication=replication, cause=cause))
+            case BrokerDraining(broker=broker, draining=draining):
+                kind = BrokerDrainingEvent if draining else BrokerStaysEvent
+                events.append(kind(broker=broker, cause=cause))
+            case BrokerRemoved(broker=broker):
+                events.append(BrokerRemovedEvent(broker=broker, cause=cause))
             case TopicConfigured(id=topic_id, configs=after):
                 topic = image.topics[topic_id]
                 of = f"topic {topic.name!r}"

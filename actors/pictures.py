@@ -24,6 +24,7 @@ class BrokerPicture(Part, frozen=True):
     fenced: bool
     stopping: bool
     listeners: dict[str, str] = {}
+    draining: bool = False
 
 
 class PartitionPicture(Part, frozen=True):

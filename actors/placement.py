@@ -33,6 +33,7 @@ class Candidate(msgspec.Struct, frozen=True):
     rack: str = ""
     replicas: int = 0
     leaders: int = 0  # partitions that prefer it as their leader
+    down: bool = False  # it keeps what it has, and in a plan it is given more only if nobody else is left
 
 
 def place(

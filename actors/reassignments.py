@@ -81,17 +81,20 @@ def _move(image: MetadataImage, target: PartitionTarget) -> PartitionChanged | N
             reason = f"{target.topic}-{target.index} does not move: there is nothing to cancel."
             raise Refused(ErrorCode.NO_REASSIGNMENT_IN_PROGRESS, reason)
         return move_to(image, state, state.original)
-    check_replicas(image, target.replicas)
+    check_replicas(image, target.replicas, state.replicas)
     return move_to(image, state, target.replicas)
 
 
-def check_replicas(image: MetadataImage, replicas: Sequence[int]) -> None:
-    """Raises Refused if these brokers cannot be the replicas of a partition."""
+def check_replicas(image: MetadataImage, replicas: Sequence[int], before: Sequence[int] = ()) -> None:
+    """Raises Refused if these brokers cannot be the replicas of a partition, which has these now."""
     if not replicas:
         raise Refused(ErrorCode.INVALID_REPLICA_ASSIGNMENT, "A partition needs at least one replica.")
     for broker in replicas:
         if replicas.count(broker) > 1:
             raise Refused(ErrorCode.INVALID_REPLICA_ASSIGNMENT, f"b{broker} is named twice in {list(replicas)}.")
+        if broker in image.brokers and image.brokers[broker].draining and broker not in before:
+            reason = f"b{broker} is being decommissioned: it gets nothing new."
+            raise Refused(ErrorCode.INVALID_REPLICA_ASSIGNMENT, reason)
         if broker not in image.brokers:
             there_are = ", ".join(f"b{known}" for known in sorted(image.brokers)) or "none"
             reason = f"b{broker} is not registered: there are {there_are}."

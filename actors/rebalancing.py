@@ -24,13 +24,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Generic, TypeVar
 
 from .placement import Candidate, even_out, led_by, load_bound
 from .ring import name_of, ring_of
 
-Key = tuple[str, int]
+Key = TypeVar("Key", bound=tuple[str, int])
 """A partition: the id of its topic, and its index."""
 
+_FULL = 1 << 40
 LITTLE = (4, 5)  # of the mean: who has less is filled up
 
 
@@ -54,20 +57,32 @@ def rebalanced(
     return {key: tuple(members) for key, members in plan.sets.items() if tuple(members) != tuple(replicas[key])}
 
 
-class _Plan:
+def vacated(
+    replicas: Mapping[Key, Sequence[int]], keys: Sequence[Key], candidates: Sequence[Candidate]
+) -> dict[Key, tuple[int, ...]]:
+    """Only these partitions, and only what is kept by others than the candidates: where it should go."""
+    plan = _Plan(replicas, candidates, keys)
+    for key in keys:
+        plan.vacate(key)
+    return {key: tuple(plan.sets[key]) for key in keys}
+
+
+class _Plan(Generic[Key]):
     """The sets as they would be, and the load that would be."""
 
-    def __init__(self, replicas: Mapping[Key, Sequence[int]], candidates: Sequence[Candidate]) -> None:
-        self.order = sorted(replicas)
+    def __init__(
+        self, replicas: Mapping[Key, Sequence[int]], candidates: Sequence[Candidate], keys: Sequence[Key] | None = None
+    ) -> None:
+        self.order = sorted(replicas) if keys is None else list(keys)
         self.sets = {key: list(replicas[key]) for key in self.order}
         self._racks = {candidate.broker: candidate.rack for candidate in candidates}
         self._ring = ring_of(tuple(sorted(self._racks)))
-        total = sum(map(len, self.sets.values()))
+        held = Counter(chain.from_iterable(replicas.values()))
+        total = held.total()
         self._mean = total / len(self._racks)
         self._goal = int(self._mean)
         self._bound = load_bound(total, len(self._racks))
-        held = Counter(broker for members in self.sets.values() for broker in members)
-        self._load = {broker: held[broker] for broker in self._racks}
+        self._load = {each.broker: held[each.broker] + (_FULL if each.down else 0) for each in candidates}
 
     # --- The four reasons
 
@@ -104,7 +119,7 @@ class _Plan:
         """Brokers with more than their bound give away what would rather be elsewhere."""
         for key in self.order:
             for broker in list(self.sets[key]):
-                if self._load[broker] > self._bound:
+                if self._bound < self._load[broker] < _FULL:
                     taker = self._first(key, broker, self._goal + 1)
                     lighter = taker is not None and self._load[taker] < self._load[broker] - 1
                     if taker is not None and lighter and self._fits(key, broker, taker):
@@ -127,7 +142,7 @@ class _Plan:
     def _has_little(self, broker: int) -> bool:
         """Of the mean of all, or, where racks hold others back, of its rack."""
         rack = self._racks[broker]
-        fellows = [load for other, load in self._load.items() if self._racks[other] == rack]
+        fellows = [load % _FULL for other, load in self._load.items() if self._racks[other] == rack]
         share = min(self._mean, sum(fellows) / len(fellows)) if rack else self._mean
         return self._load[broker] * LITTLE[1] < share * LITTLE[0]
 
@@ -135,7 +150,7 @@ class _Plan:
         """From the member with most, if that is more than `least`, and the taker has room."""
         if self._load[taker] < self._goal and taker not in self.sets[key]:
             giver = self._richest(key, taker)
-            if giver is not None and self._load[giver] > least:
+            if giver is not None and self._load[giver] % _FULL > least:
                 self._give(key, giver, taker)
 
     def _give(self, key: Key, giver: int, taker: int) -> None:
@@ -166,7 +181,7 @@ class _Plan:
     def _richest(self, key: Key, taker: int) -> int | None:
         """The member with most that may be replaced by `taker` without two in one rack; None if none may."""
         givers = [broker for broker in self.sets[key] if self._fits(key, broker, taker)]
-        return max(givers, key=lambda broker: (self._load[broker], -broker), default=None)
+        return max(givers, key=lambda broker: (self._load[broker] % _FULL, -broker), default=None)
 
     def _fits(self, key: Key, giver: int, taker: int) -> bool:
         """Whether the set is over as many racks as before."""

@@ -59,6 +59,7 @@ class Registrations:
     def register(self, message: Register, ctx: Context) -> Decision:
         """Admit a broker, or say why not."""
         known = self._image.brokers.get(message.broker)
+        removed = self._image.removed.get(message.broker)
         if message.cluster_id != self._cluster_id:
             reason = f"This is cluster {self._cluster_id}, b{message.broker} belongs to {message.cluster_id}."
             return self._refused(message, ErrorCode.INCONSISTENT_CLUSTER_ID, reason)
@@ -66,6 +67,9 @@ class Registrations:
             return Decision([], reply=lambda: self._registered(message))
         if known is not None and message.incarnation in known.retired:
             reason = f"A later life of b{message.broker} has registered since."
+            return self._refused(message, ErrorCode.DUPLICATE_BROKER_REGISTRATION, reason)
+        if removed is not None and message.incarnation in (*removed.retired, removed.incarnation):
+            reason = f"b{message.broker} was removed from the cluster: start it again if it is to come back."
             return self._refused(message, ErrorCode.DUPLICATE_BROKER_REGISTRATION, reason)
         same_directory = known is not None and known.directory_id == message.directory_id
         if known is not None and not same_directory and self._sessions.alive(known.id, known.incarnation, ctx.now):

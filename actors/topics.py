@@ -205,12 +205,15 @@ def _created(image: MetadataImage, partition: Partition, replicas: Sequence[int]
 
 def _candidates(image: MetadataImage, replication: int) -> list[Candidate]:
     """Brokers that are up; with too few of them also some that are down, so that a topic can be made meanwhile."""
-    up = [broker for broker in sorted(image.brokers) if image.may_lead(broker)]
-    down = [broker for broker in sorted(image.brokers) if broker not in up]
+    stay = [broker for broker in sorted(image.brokers) if not image.brokers[broker].draining]
+    up = [broker for broker in stay if image.may_lead(broker)]
+    down = [broker for broker in stay if broker not in up]
     if len(up) + len(down) < replication:
         brokers = len(up) + len(down)
         have = "one broker is" if brokers == 1 else f"{brokers} brokers are"
-        reason = f"{replication} replicas need as many brokers; {have} registered."
+        going = len(image.brokers) - brokers
+        but = f", beside {going} being decommissioned" if going else ""
+        reason = f"{replication} replicas need as many brokers; {have} registered{but}."
         raise Refused(ErrorCode.INVALID_REPLICATION_FACTOR, reason)
     if not up:
         raise Refused(ErrorCode.BROKER_NOT_AVAILABLE, "No broker is up; try again when one is.")

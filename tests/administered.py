@@ -43,9 +43,9 @@ class Administered:
 
     # --- brokers
 
-    def join(self, broker: int, rack: str = "") -> None:
+    def join(self, broker: int, rack: str = "", life: int = 0) -> None:
         epoch = self.image.end
-        registered = BrokerRegistered(broker, Incarnation(broker), "d", f"b{broker}", rack)
+        registered = BrokerRegistered(broker, Incarnation(broker + 1_000 * life), "d", f"b{broker}", rack)
         self.image.apply([registered, BrokerUnfenced(broker, epoch)], epoch)
 
     def fence(self, broker: int) -> None:

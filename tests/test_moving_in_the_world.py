@@ -9,12 +9,14 @@ from cluster_world import Cluster
 
 from barnabas.actors.admin_events import MoveCancelled, PartitionMoved
 from barnabas.actors.admin_messages import ConfigChange, PartitionTarget
-from barnabas.actors.client_commands import Change
+from barnabas.actors.broker_configs import MOVE_RATE
+from barnabas.actors.client_commands import Change, SendRecords
 from barnabas.actors.kernel import Message
 from barnabas.actors.messages import (
     AlterConfigs,
     CreatePartitions,
     CreateTopic,
+    DrainBroker,
     ElectLeaders,
     Partition,
     PartitionsDone,
@@ -22,6 +24,7 @@ from barnabas.actors.messages import (
 )
 from barnabas.actors.metadata_state import PartitionState
 from barnabas.simulation.swarm import Shape
+from barnabas.storage.records import Record
 
 
 class Moving(Cluster):
@@ -187,3 +190,51 @@ def test_the_preferred_leader_leads_again_when_it_is_asked_for() -> None:
     cluster.until(lambda: cluster.leader() == first)
     cluster.produced(5)
     assert cluster.failures == []
+
+
+@pytest.mark.parametrize("rate", [None, 50_000])
+def test_a_move_takes_as_long_as_its_rate_says(rate: int | None) -> None:
+    cluster = Moving().begin()
+    records = [Record(None, bytes(1_000)) for _ in range(200)]
+    for part in range(0, 200, 20):
+        cluster.world.tell("p", "producer", SendRecords("orders", records[part : part + 20], [f"big{part}"] * 20, 0))
+        cluster.until(lambda part=part: f"big{part}" in cluster.acked)  # type: ignore[misc]
+    if rate is not None:
+        change = ConfigChange(MOVE_RATE, "set", str(rate))
+        cluster.tell(Change("alter", "brokers", lambda n, me: AlterConfigs(n, me, "broker", "", [change])))
+        cluster.run(100)
+    cluster.move(4, 2, 3)
+    took = cluster.until(lambda: not cluster.state.moving, 20_000)
+    assert took < 1_000 if rate is None else 2_500 < took < 5_000  # 200 kB, of which one second's worth is free
+    cluster.produced(5)
+    assert cluster.failures == []
+
+
+def test_a_broker_is_drained_and_its_partition_goes_on_elsewhere() -> None:
+    cluster = Moving().begin()
+    cluster.produced(5)
+    leader = cluster.leader()
+    number = int(leader[1:])
+    cluster.tell(Change("drain", leader, lambda n, me: DrainBroker(n, me, number)))
+    cluster.until(lambda: number not in cluster.state.replicas, 10_000)
+    cluster.produced(5)
+    cluster.run(500)
+    assert leader not in cluster.keepers()
+    read = cluster.read_all()
+    assert cluster.acked == {value: read[value] for value in cluster.acked}
+    assert cluster.failures == []
+
+
+def test_draining_goes_on_under_the_next_controller() -> None:
+    cluster = Moving().begin()
+    cluster.produced(5)
+    [number] = [n for n in (1, 2, 3) if f"b{n}" not in (cluster.active(), cluster.leader())][:1]
+    asked = cluster.active()
+    cluster.world.crash("b5")
+    cluster.tell(Change("drain", "it", lambda n, me: DrainBroker(n, me, number)))
+    cluster.world.crash(asked)
+    cluster.until(lambda: cluster.active() not in ("nowhere", asked), 5_000)
+    cluster.run(1_000)
+    cluster.world.start(asked)
+    cluster.until(lambda: cluster.active() != "nowhere" and number not in cluster.state.original, 30_000)
+    cluster.produced(5)

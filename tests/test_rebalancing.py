@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from barnabas.actors.placement import Candidate, place
-from barnabas.actors.rebalancing import Key, rebalanced
+from barnabas.actors.rebalancing import rebalanced
 from barnabas.bench.placement import by_ring, candidates, measure, most, row, share_moved, share_of
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "placement.md"
@@ -74,7 +74,7 @@ def test_whatever_there_is_sets_stay_sets_and_racks_are_spread(
 ) -> None:
     replication = min(replication, brokers)
     before = [Candidate(n, f"r{n % racks}" if racks else "") for n in range(1, brokers + 1)]
-    sets: dict[Key, tuple[int, ...]] = {
+    sets: dict[tuple[str, int], tuple[int, ...]] = {
         ("orders", index): members
         for index, members in enumerate(place("orders", range(partitions), replication, before))
     }

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from ...actors.admin import AdminActor
 from ...actors.admin_messages import AdminRequest, ConfigChange, ConfigOperation, PartitionTarget
+from ...actors.broker_configs import LEADER_BALANCE_EVERY, LEADER_IMBALANCE
 from ...actors.client_commands import Change, Failure, Why
 from ...actors.errors import ErrorCode
 from ...actors.kernel import Incarnation, Message
@@ -24,6 +25,7 @@ from ...actors.messages import (
     AlterConfigs,
     CreatePartitions,
     Described,
+    DrainBroker,
     ElectLeaders,
     Partition,
     PartitionsDone,
@@ -84,6 +86,31 @@ class Alter(Command, frozen=True):
         workload.change("alter", lambda n, me: AlterConfigs(n, me, "topic", self.topic, [change]))
 
 
+class AlterBrokers(Command, frozen=True):
+    """One config of all brokers."""
+
+    of: ClassVar[str] = "changes"
+    config: str
+    value: str
+
+    def perform(self, workload: Workload) -> None:
+        assert isinstance(workload, ChangesWorkload)
+        change = ConfigChange(self.config, "set", self.value)
+        workload.change("alter brokers", lambda n, me: AlterConfigs(n, me, "broker", "", [change]))
+
+
+class Drain(Command, frozen=True):
+    """A broker is to go, or stays after all."""
+
+    of: ClassVar[str] = "changes"
+    broker: int
+    cancel: bool
+
+    def perform(self, workload: Workload) -> None:
+        assert isinstance(workload, ChangesWorkload)
+        workload.change("drain", lambda n, me: DrainBroker(n, me, self.broker, self.cancel))
+
+
 class Grow(Command, frozen=True):
     """A topic has so many partitions."""
 
@@ -115,7 +142,7 @@ class ChangesWorkload(Workload):
     def draw(cls, random: Random, shape: Shape) -> Settings | None:
         if random.random() < 0.5:
             return None
-        return {"every_us": random.randint(300_000, 3_000_000)}
+        return {"every_us": random.randint(300_000, 3_000_000), "drains": random.random() < 0.4}
 
     def __init__(self, run: Simulation, settings: Settings) -> None:
         super().__init__(run, settings)
@@ -146,11 +173,20 @@ class ChangesWorkload(Workload):
         self._asked = {}
 
     def converged(self) -> str | None:
-        moving = [state for state in self.run.metadata.partitions.values() if getattr(state, "target", None)]
-        return f"{len(moving)} partitions move, {moving[0]}" if moving else None
+        states = self.run.metadata.partitions.values()
+        moving = [state for state in states if getattr(state, "target", None)]
+        if moving:
+            return f"{len(moving)} partitions move, {moving[0]}"
+        brokers = self.run.metadata.brokers.items()
+        going = {number for number, broker in brokers if getattr(broker, "draining", False)}
+        most = len(self.brokers) - len(going)
+        kept = [state for state in states if not going.isdisjoint(state.replicas) and len(state.replicas) <= most]
+        return f"{sorted(going)} are to go, and keep {kept[0]}" if kept else None
 
     def conclude(self) -> None:
-        """Every partition is where it was sent last."""
+        """Every partition is where it was sent last, if nobody else sent it elsewhere."""
+        if self.settings["drains"]:
+            return
         image = next(
             image for host in self.world.hosts.values() for actor, image in images_of(host) if actor == "controller"
         )
@@ -184,7 +220,8 @@ class ChangesWorkload(Workload):
     def _draw_change(self) -> None:
         if self.run.workload.topics:
             moves = (self._move, self._move, self._move, self._cancel)
-            self.ask(self.chance.choice((*moves, self._elect, self._alter, self._grow))())
+            drains = (self._drain,) if self.settings["drains"] else ()
+            self.ask(self.chance.choice((*moves, *drains, self._elect, self._balance, self._alter, self._grow))())
 
     def _place(self) -> tuple[str, int]:
         return self.chance.choice(self.run.workload.places())
@@ -207,6 +244,16 @@ class ChangesWorkload(Workload):
 
     def _elect(self) -> Command:
         return Elect(None if self.chance.random() < 0.5 else [self._place()])
+
+    def _drain(self) -> Command:
+        """Those that stay are as many as any set has members, mostly: else it is refused."""
+        return Drain(self.chance.choice(self.brokers), self.chance.random() < 0.5)
+
+    def _balance(self) -> Command:
+        """Leaders are looked after every second or so, or as usual."""
+        if self.chance.random() < 0.3:
+            return AlterBrokers(LEADER_IMBALANCE, str(self.chance.choice((0, 10, 50))))
+        return AlterBrokers(LEADER_BALANCE_EVERY, str(self.chance.choice((1, 1, 3, 300))))
 
     def _alter(self) -> Command:
         """Figures that the other workloads do not depend on; min.insync never below what the seed has drawn."""
