@@ -5,9 +5,7 @@ time it is the simulator's; pumped by one thread under wall time it is an embedd
 protocol could rely on: the `Network` says what becomes of each message, `Flushing` how long a flush takes, and the
 simulator's nemesis crashes, pauses and cuts.
 
-What it keeps faithful to ZeroMQ: a request travels on the connection that its sender holds to the addressee, a reply
-on the connection that the request came on. A connection dies with either end; what was on it is lost or, if it waited
-for a process that comes back, delivered to the next life. Subscribers get broadcasts only while they are connected.
+What is said travels on `connections`, which behave like ZeroMQ's; broadcasts go to whoever is there to hear them.
 Every message is encoded and decoded, so nodes share no memory, and the trace hash covers every byte said.
 
 Time is in microseconds here, so that a network faster than a millisecond has an order; actors see milliseconds.
@@ -20,111 +18,21 @@ from functools import partial
 from hashlib import blake2b
 from heapq import heappop, heappush
 from random import Random
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
 from ..actors.kernel import Actor, Address, Event, Incarnation, Message, Millis
 from ..actors.messages import Envelope
 from ..actors.node import Node
-from ..storage.disk import Buffer, Flush, Flushable, JobId, StorageError
+from ..storage.disk import Flush, Flushable, JobId, StorageError
 from ..storage.jobs import Job
+from ..storage.memory import Killed
 from ..transport.codec import Codec
+from .connections import Connection, Connections, Network, Perfect
+from .host import EPOCH_WALL_MS, Boot, Clock, Host, Micros
 
-Micros = int
-
-
-class Network(Protocol):
-    """What becomes of what is sent."""
-
-    def delays(self, source: str, target: str, size: int, now: Micros) -> Sequence[Micros]:
-        """How long each copy takes; empty: lost."""
-        ...
-
-    def broadcast_delays(self, source: str, target: str, size: int, now: Micros) -> Sequence[Micros]:
-        """The same for one subscriber's copy of a broadcast."""
-        ...
-
-    def in_order(self, source: str, target: str) -> bool:
-        """Whether one connection delivers in the order of sending (a stream) or not (datagrams)."""
-        ...
-
-
-class Perfect:
-    """A network that loses nothing and takes 100 µs."""
-
-    def delays(self, source: str, target: str, size: int, now: Micros) -> Sequence[Micros]:
-        return (100,)
-
-    def broadcast_delays(self, source: str, target: str, size: int, now: Micros) -> Sequence[Micros]:
-        return (100,)
-
-    def in_order(self, source: str, target: str) -> bool:
-        return True
-
-
-class Boot(NamedTuple):
-    """What a process knows when it starts."""
-
-    name: str
-    incarnation: Incarnation
-    disk: Flushable
-    random: Random
-
-
-class Clock(msgspec.Struct):
-    """How a host sees time. `rate_ppm` drifts its monotonic clock, `wall_offset_ms` shifts its wall clock."""
-
-    rate_ppm: int = 0
-    wall_offset_ms: int = 0
-
-    def monotonic(self, now: Micros) -> Millis:
-        return Millis((now + now * self.rate_ppm // 1_000_000) // 1000)
-
-    def due(self, at: Millis) -> Micros:
-        """The world's time at which `monotonic` reaches `at`."""
-        time = at * 1000 * 1_000_000 // (1_000_000 + self.rate_ppm)
-        while self.monotonic(time) < at:
-            time += 1
-        return time
-
-
-EPOCH_WALL_MS = 1_700_000_000_000
-
-
-class Host:
-    """One machine with at most one living process."""
-
-    def __init__(self, name: str, factory: Callable[[Boot], dict[str, Actor]], disk: Flushable, topics: Sequence[str]):
-        self.name = name
-        self.factory = factory
-        self.disk = disk
-        self.subscriptions = tuple(topics)  # of broadcasts, to be delivered to `subscriber`
-        self.subscriber = ""
-        self.clock = Clock()
-        self.node: Node | None = None
-        self.life = 0  # counts starts: whatever was scheduled for an earlier one is void
-        self.paused_until: Micros = 0
-        self.flushing = False
-        self.alarm: Micros | None = None  # when its next timer is scheduled
-        self.stopped: str | None = None  # why the process ended by itself
-        self.slowness = 1  # multiplies flush and job times
-
-
-class _Connection(msgspec.Struct, eq=False):
-    """A DEALER's connection: made by `source`, it lives until either end dies or it is reset."""
-
-    number: int
-    source: str
-    target: str
-    lives: tuple[int, int]
-    open: bool = True
-    busy_there: Micros = 0  # nothing overtakes on a stream
-    busy_back: Micros = 0
-
-    @property
-    def route(self) -> str:
-        return f"@{self.source}#{self.number}"
+__all__ = ["EPOCH_WALL_MS", "Boot", "Clock", "Host", "Micros", "Network", "Observer", "Perfect", "World"]
 
 
 class Observer(Protocol):
@@ -162,10 +70,8 @@ class World:
         self._codec = Codec()
         self._heap: list[tuple[Micros, bool, int, Callable[[], None]]] = []
         self._sequence = 0
-        self._connections: dict[tuple[str, str], _Connection] = {}
-        self._by_route: dict[str, _Connection] = {}
-        self._connection_count = 0
-        self._waiting: dict[str, list[tuple[str, list[Buffer]]]] = {}
+        self._connections = Connections(self)
+        self._waiting: dict[str, list[tuple[str, list[bytes]]]] = {}
         self._trace = blake2b(digest_size=16)
 
     # --- Building and breaking ---
@@ -193,7 +99,8 @@ class World:
         assert host.node is None, f"{name} runs already"
         host.life += 1
         host.stopped = None
-        host.paused_until = 0
+        host.paused_until = host.busy_until = 0
+        host.backlog.clear()
         host.flushing = False
         host.alarm = None
         random = self.random(f"{name}/{host.life}")
@@ -216,9 +123,8 @@ class World:
         self._note(f"crash {name}")
         host.node = None
         host.life += 1
-        for connection in list(self._connections.values()):
-            if name in (connection.source, connection.target):
-                self._close(connection)
+        for connection in self._connections.of(name):
+            self._close(connection)
         crash = getattr(host.disk, "crash", None)
         if crash is not None:
             crash()
@@ -239,11 +145,14 @@ class World:
 
     def resume(self, name: str) -> None:
         """SIGCONT now."""
-        self.hosts[name].paused_until = 0
+        host = self.hosts[name]
+        host.paused_until = 0
+        if host.backlog:
+            self._push(self.now, lambda: self._drain(host))
 
     def reset_connections(self, source: str, target: str) -> None:
         """Reset the connection that `source` holds to `target`; what is on it is lost."""
-        connection = self._connections.get((source, target))
+        connection = self._connections.between(source, target)
         if connection is not None:
             self._note(f"reset {source} {target}")
             self._close(connection)
@@ -307,9 +216,10 @@ class World:
         node = host.node
         if node is None:
             return
+        host.busy_until = self.now + host.cpu_us
         try:
             action()
-        except StorageError as error:
+        except (StorageError, Killed) as error:
             self._died(host, error)
             return
         effects = node.flush()
@@ -320,7 +230,7 @@ class World:
         for to, envelope in effects.outgoing:
             for observer in self.observers:
                 observer.sent(self, host.name, to, envelope)
-            self._transmit(host.name, to, self._codec.encode(envelope))
+            self._transmit(host.name, to, [bytes(frame) for frame in self._codec.encode(envelope)])
         for topic, envelope in effects.published:
             self._broadcast(host.name, topic, envelope)
         for job_id, job in effects.jobs:
@@ -334,26 +244,43 @@ class World:
             self._note(f"stop {host.name} {effects.stop}")
             self.crash(host.name)
 
-    def _died(self, host: Host, error: StorageError) -> None:
+    def _died(self, host: Host, error: Exception) -> None:
         host.stopped = str(error)
         self._note(f"died {host.name} {error}")
         if self.on_failure is not None:
             self.on_failure(host, error)
         self.crash(host.name)
 
-    def _later(self, host: Host, delay: Micros, action: Callable[[], None]) -> None:
-        """An input for this life of a host, postponed while it is paused."""
+    def later(self, host: Host, delay: Micros, action: Callable[[], None]) -> None:
+        """An input for this life of a host: at the earliest when it is not paused and not busy with another."""
         life = host.life
 
         def run() -> None:
             if host.life != life:
                 return
-            if self.now < host.paused_until:
-                self._push(host.paused_until, run)
-                return
-            action()
+            if host.backlog or self.now < host.ready_at(self.now):
+                host.backlog.append((life, action))
+                self._drain_later(host)
+            else:
+                action()
 
         self._push(self.now + delay, run)
+
+    def _drain_later(self, host: Host) -> None:
+        if not host.draining:
+            host.draining = True
+            self._push(host.ready_at(self.now), lambda: self._drain(host))
+
+    def _drain(self, host: Host) -> None:
+        """One input that has waited, and then the next one."""
+        host.draining = False
+        while host.backlog and host.backlog[0][0] != host.life:
+            host.backlog.popleft()
+        if not host.backlog:
+            return
+        if self.now >= host.ready_at(self.now):
+            host.backlog.popleft()[1]()
+        self._drain_later(host)
 
     def _push(self, time: Micros, action: Callable[[], None], *, first: bool = False) -> None:
         self._sequence += 1
@@ -367,7 +294,7 @@ class World:
             return
         host.flushing = True
         flush = host.disk.start_flush()
-        self._later(host, self.flush_time(host) * host.slowness, lambda: self._flushed(host, flush))
+        self.later(host, self.flush_time(host) * host.slowness, lambda: self._flushed(host, flush))
 
     def _flushed(self, host: Host, flush: Flush) -> None:
         node = host.node
@@ -395,7 +322,7 @@ class World:
             self._note(f"job {host.name} {job.name} {failure}")
             self._input(host, lambda: node.job_done(job_id, result, failure, *self._times(host)))
 
-        self._later(host, self.job_time(host) * host.slowness, run)
+        self.later(host, self.job_time(host) * host.slowness, run)
 
     def _schedule_alarm(self, host: Host) -> None:
         node = host.node
@@ -406,7 +333,7 @@ class World:
         if host.alarm is not None and self.now <= host.alarm <= due:
             return
         host.alarm = due
-        self._later(host, due - self.now, lambda: self._ring(host, due))
+        self.later(host, due - self.now, lambda: self._ring(host, due))
 
     def _ring(self, host: Host, due: Micros) -> None:
         node = host.node
@@ -417,55 +344,20 @@ class World:
 
     # --- The network ---
 
-    def _transmit(self, source: str, to: str, frames: list[Buffer]) -> None:
+    def _transmit(self, source: str, to: str, frames: list[bytes]) -> None:
         if to.startswith("@"):
-            connection = self._by_route.get(to)
-            if connection is None or not connection.open:
-                return
-            self._carry(connection, frames, back=True)
+            self._connections.reply(to, frames)
             return
         target = self.hosts.get(to)
         if target is None:
             return
-        if target.node is None:
-            if self.holds_for_next_life(source, to):
-                self._waiting.setdefault(to, []).append((source, frames))
-            return
-        self._carry(self._connect(source, to), frames, back=False)
+        if target.node is not None:
+            self._connections.request(source, to, frames)
+        elif self.holds_for_next_life(source, to):
+            self._waiting.setdefault(to, []).append((source, frames))
 
-    def _connect(self, source: str, target: str) -> _Connection:
-        connection = self._connections.get((source, target))
-        if connection is None:
-            self._connection_count += 1
-            lives = (self.hosts[source].life, self.hosts[target].life)
-            connection = _Connection(self._connection_count, source, target, lives)
-            self._connections[source, target] = connection
-            self._by_route[connection.route] = connection
-        return connection
-
-    def _carry(self, connection: _Connection, frames: list[Buffer], *, back: bool) -> None:
-        source, target = (connection.target, connection.source) if back else (connection.source, connection.target)
-        frozen = [bytes(frame) for frame in frames]
-        size = sum(map(len, frozen))
-        in_order = self.network.in_order(source, target)
-        host = self.hosts[target]
-        origin = source if back else connection.route
-
-        def arrive() -> None:
-            if connection.open:
-                self._receive(host, frozen, origin)
-
-        for delay in self.network.delays(source, target, size, self.now):
-            time = self.now + delay
-            if in_order:
-                time = max(time, connection.busy_back if back else connection.busy_there)
-                if back:
-                    connection.busy_back = time
-                else:
-                    connection.busy_there = time
-            self._later(host, time - self.now, arrive)
-
-    def _receive(self, host: Host, frames: list[bytes], origin: str, actor: str | None = None) -> None:
+    def receive(self, host: Host, frames: list[bytes], origin: str, actor: str | None = None) -> None:
+        """A message has arrived: `origin` is a host's name, or a route to reply to."""
         node = host.node
         if node is None:
             return
@@ -491,18 +383,16 @@ class World:
             network = self.network
             delays = network.broadcast_delays(source, name, size, self.now) if name != source else (50,)
             for delay in delays:
-                self._later(host, delay, partial(self._receive, host, frames, source, host.subscriber))
+                self.later(host, delay, partial(self.receive, host, frames, source, host.subscriber))
 
-    def _close(self, connection: _Connection) -> None:
-        connection.open = False
-        self._connections.pop((connection.source, connection.target), None)
-        self._by_route.pop(connection.route, None)
+    def _close(self, connection: Connection) -> None:
+        self._connections.close(connection)
         target = self.hosts[connection.target]
         node = target.node
         delay = self.route_gone_time(connection.target, connection.source)
         if node is not None and delay is not None:
             gone = partial(node.route_gone, connection.route)
-            self._later(target, delay, lambda: self._input(target, lambda: gone(*self._times(target))))
+            self.later(target, delay, lambda: self._input(target, lambda: gone(*self._times(target))))
 
     def _announce_gone(self, watcher: str, gone: str, incarnation: Incarnation) -> None:
         host = self.hosts[watcher]
@@ -515,7 +405,7 @@ class World:
                 node = host.node
                 self._input(host, lambda: node.peer_gone(gone, incarnation, *self._times(host)))
 
-        self._later(host, delay, hint)
+        self.later(host, delay, hint)
 
     def _note(self, what: str) -> None:
         self._trace.update(f"{self.now} {what}\n".encode())

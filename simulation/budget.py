@@ -1,12 +1,18 @@
-"""What the cluster is entitled to survive.
+"""What the cluster is entitled to survive, and what it is not.
 
-Processes may die in any number and at any moment, and all machines may lose power at once: with durability "fsync" the
-cluster must survive that. With durability "os" only one broker at a time may lose power, until it has registered and
-all is in sync again. Disks may fill, fail with an EIO or fail to flush: their node dies and comes back. Bytes that were
-durable may rot on one host only, in data partitions only, and only where `min.insync` leaves another replica that has
-them.
+Processes may die in any number and at any moment, also in the middle of a write, and all machines may lose power at
+once: with durability "fsync" the cluster must survive that. With durability "os" only one broker at a time may lose
+power, until it has registered and all is in sync again. Disks may fill, fail with an EIO or fail to flush: their node
+dies and comes back.
 
-A host whose disk was damaged is told to the oracle (`lossy`), which then does not hold its lost bytes against it.
+Some disks may be *spoilt*: bytes that were durable rot, are lost, or land elsewhere; flushes are lies; the disk is
+replaced by an older copy of itself, or by an empty one. That many are allowed as min.insync leaves others that have the
+bytes: `min.insync - 1` brokers, durability "fsync" only, and nothing of the metadata log, whose voters must not forget.
+A spoilt host is told to the oracle (`lossy`), which then does not hold its own lost bytes against it; but what was
+acknowledged must be there, and nobody may lead without it.
+
+One seed in ten goes *beyond*: any disk may be spoilt, the metadata too. Then only this is asserted: nothing is served
+that was never sent, and what was lost is reported (`invariants.beyond`).
 """
 
 from __future__ import annotations
@@ -15,6 +21,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .run import Simulation
+
+METADATA = "metadata"
+"""The directory of the metadata log."""
 
 
 class Budget:
@@ -27,12 +36,30 @@ class Budget:
     def lost_power(self, host: str) -> None:
         """It did."""
 
-    def may_spoil(self, host: str) -> bool:
-        """Whether bytes that it has made durable may be damaged or go."""
+    def may_spoil(self, host: str, path: str = "") -> bool:
+        """Whether bytes that it has made durable may be damaged or go, in this file or directory."""
         return False
 
     def spoilt(self, host: str) -> None:
         """They were."""
+
+    def may_wipe(self, host: str) -> bool:
+        """Whether it may come back with an empty disk, formatted anew."""
+        return False
+
+    def may_restore(self, host: str) -> bool:
+        """Whether it may come back with an older disk."""
+        return False
+
+    def wiped(self, host: str) -> None:
+        """It has another data directory now."""
+
+    def honest(self, host: str) -> tuple[str, ...]:
+        """The directories whose files are flushed although the disk lies."""
+        return ()
+
+    def client_died(self, host: str) -> None:
+        """The process of a client is gone, and what it waited for with it."""
 
 
 class ClusterBudget(Budget):
@@ -41,7 +68,7 @@ class ClusterBudget(Budget):
     def __init__(self, run: Simulation) -> None:
         self._run = run
         self._unproven: tuple[str, int] | None = None  # broker that lost power, and its epoch then
-        self._rotten: str | None = None
+        self._spoilt: set[str] = set()
 
     def lost_power(self, host: str) -> None:
         run = self._run
@@ -53,7 +80,7 @@ class ClusterBudget(Budget):
     def may_lose_power(self, host: str) -> bool:
         run = self._run
         shape = run.swarm.shape
-        if shape.durability == "fsync" or host not in run.machines.brokers:
+        if shape.durability == "fsync" or host not in run.machines.brokers or run.swarm.beyond:
             return True
         if shape.min_insync < 2 or len(run.metadata.partitions) < shape.topics * shape.partitions:
             return False  # a topic that is made while somebody is away may have nobody else
@@ -64,12 +91,43 @@ class ClusterBudget(Budget):
                 return host == unproven
         return all(set(state.isr) == set(state.replicas) for state in run.metadata.partitions.values())
 
-    def may_spoil(self, host: str) -> bool:
-        shape = self._run.swarm.shape
-        if shape.min_insync < 2 or shape.durability == "os":  # there a loss of power is damage enough
+    def may_spoil(self, host: str, path: str = "") -> bool:
+        run = self._run
+        if run.swarm.beyond:
+            return True
+        if path.partition("/")[0] == METADATA or host not in run.machines.brokers:
             return False
-        return self._rotten in (None, host)
+        shape = run.swarm.shape
+        if shape.durability == "os":  # there a loss of power is damage enough
+            return False
+        return len(self._spoilt | {host}) < shape.min_insync
 
     def spoilt(self, host: str) -> None:
-        self._rotten = host
+        self._spoilt.add(host)
         self._run.oracle.lossy.add(host)
+        if self._run.swarm.beyond:
+            self._run.oracle.lossy_voters.add(host)
+
+    def may_wipe(self, host: str) -> bool:
+        """A voter that was formatted anew is none any more, so a majority of the others must be left."""
+        voters = len(self._run.machines.controllers)
+        return self.may_spoil(host) and (not self._votes(host) or voters >= 3)
+
+    def may_restore(self, host: str) -> bool:
+        """Nobody can tell an older voter from itself, and it may vote twice."""
+        return self.may_spoil(host) and (not self._votes(host) or self._run.swarm.beyond)
+
+    def wiped(self, host: str) -> None:
+        self._run.machines.reformat(host)
+        self._run.oracle.lossy_voters.add(host)
+
+    def honest(self, host: str) -> tuple[str, ...]:
+        return (METADATA,) if self._votes(host) and not self._run.swarm.beyond else ()
+
+    def client_died(self, host: str) -> None:
+        for workload in self._run.workloads.values():
+            if host in workload.clients:
+                workload.died(host)
+
+    def _votes(self, host: str) -> bool:
+        return host in self._run.machines.controllers.values()

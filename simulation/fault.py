@@ -25,7 +25,7 @@ replay and shrinking know it then.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
@@ -55,6 +55,9 @@ def said(name: str) -> str:
 
 class Fault(msgspec.Struct, frozen=True, tag_field="do", tag=said):
     """Something that breaks. The fields are all that was chosen by chance."""
+
+    harmless: ClassVar[bool] = False
+    """It only prepares another one, and is not counted."""
 
     def strike(self, nemesis: Nemesis) -> bool:
         """Do it now. False if there was nothing to break."""

@@ -1,9 +1,10 @@
 """What ends a run that would not end by itself: an endless loop, or one that has become far too slow.
 
 A loop in which virtual time stands still is counted: so many events at one instant are a *livelock*, at the same event
-in every run. What never comes back to the pump at all can only be seen from outside: a thread watches the wall clock
-and interrupts the run if one second of virtual time takes many seconds of ours. That is the one thing here that
-depends on the machine, so its limit is far from anything that a run of a right cluster comes near to.
+in every run. What never comes back to the pump at all can only be seen from outside: a thread watches how much time
+this process has had of its processor, and interrupts the run if one second of virtual time takes many seconds of that.
+It is the one thing here that depends on the machine, so its limit is far from anything that a run of a right cluster
+comes near to.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ AT_ONE_INSTANT = 20_000
 """Events without time moving. After a pause everything that has waited comes at one instant: some hundreds."""
 
 SLOWEST = 7.5
-"""Wall seconds for one simulated second: sixty times slower than the eightfold real time that is expected."""
+"""Processor seconds for one simulated second: sixty times slower than the eightfold real time that is expected."""
 
 
 class TooSlow(BaseException):
@@ -67,9 +68,9 @@ class Watchdog:
         self._thread.join()
 
     def _watch(self) -> None:
-        marked, since = self._world.now, time.monotonic()
+        marked, since = self._world.now, time.process_time()
         while not self._over.wait(self._look_s):
-            now = time.monotonic()
+            now = time.process_time()
             if self._world.now >= marked + 1_000_000:
                 marked, since = self._world.now, now
             elif now - since > self._slowest:

@@ -29,6 +29,7 @@ class Machines:
         self.controllers = {number: f"{letter}{number}" for number in range(1, shape.controllers + 1)}
         self.names = sorted({*self.brokers, *self.controllers.values()})
         self.boots = dict.fromkeys(self.names, 1)  # how often each machine has had power
+        self.formats = dict.fromkeys(self.names, 1)  # how often its data directory was made
         for name in self.names:
 
             def factory(boot: Boot) -> dict[str, Actor]:
@@ -45,13 +46,20 @@ class Machines:
         """The machine has lost power: its next boot is another one."""
         self.boots[name] += 1
 
+    def reformat(self, name: str) -> None:
+        """Its data directory is another one now. The voters of the configuration stay those of the first."""
+        self.formats[name] += 1
+
+    def _directory(self, name: str, number: int = 1) -> str:
+        return f"directory-{name}" if number == 1 else f"directory-{name}/{number}"
+
     def actors(self, boot: Boot) -> dict[str, Actor]:
         """What runs in the process of a node."""
         actors: dict[str, Actor] = {}
         number = int(boot.name[1:])
-        directory = f"directory-{boot.name}"
+        directory = self._directory(boot.name, self.formats[boot.name])
         if self.controllers.get(number) == boot.name:
-            voters = {voter: Voter(name, f"directory-{name}") for voter, name in self.controllers.items()}
+            voters = {voter: Voter(name, self._directory(name)) for voter, name in self.controllers.items()}
             settings = LogSettings(segment_bytes=self.shape.segment_bytes)
             raft = Raft(RaftConfig(number, CLUSTER, directory, voters, settings=settings))
             broadcasts = dict(self.controllers)

@@ -15,12 +15,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from random import Random
 
 import msgspec
 
-from ..cluster.world import Host, Micros, World
-from ..storage.memory import MemoryDisk
+from ..cluster.world import Clock, Host, Micros, World
+from ..storage.memory import Killed, MemoryDisk
+from ..storage.memory_tree import Snapshot
 from .budget import Budget
 from .fault import Fault
 from .moves import MOVES
@@ -64,6 +66,8 @@ class Nemesis:
         self.clients = list(clients)
         self.budget = budget or Budget()
         self.random = world.random("nemesis")  # for moves only: faults have their chance written into them
+        self.backups: dict[str, Snapshot] = {}  # copies of disks
+        self.mortal: list[str] = []  # clients that may be killed
         self.log: list[Note] = []
         self.faults: Counter[str] = Counter()  # by kind: what was broken, and not what came of it
         self.healed = False
@@ -71,6 +75,8 @@ class Nemesis:
         self._downs: dict[str, Random] = {name: world.random(f"nemesis/down/{name}") for name in servers}
         self._supervisor: dict[str, Random] = {name: world.random(f"nemesis/supervisor/{name}") for name in servers}
         self._down: set[str] = set()  # will be started by somebody
+        self._plugs: set[str] = set()  # lose power when their process is killed in the middle of a write
+        world.on_failure = self._on_failure
         self._moves = [name for name in MOVES if name in swarm.weights]
         self._weights = [swarm.weights[name] for name in self._moves]
         flush, gone, held = world.random("disk/flush"), world.random("gone"), world.random("held")
@@ -79,7 +85,11 @@ class Nemesis:
         world.holds_for_next_life = lambda source, target: held.random() < swarm.times.held_for_next_life
 
     def begin(self, *, draw: bool = True) -> None:
-        """Start breaking things, a second from now; or only watch over the servers."""
+        """At the very beginning: set the clocks, and start breaking things a second later if faults are drawn."""
+        clocks, times = self.world.random("clocks"), self.swarm.times
+        for name in [*self.servers, *self.clients]:
+            drift = clocks.randint(-times.drift_ppm, times.drift_ppm)
+            self.world.hosts[name].clock = Clock(drift, clocks.randint(-times.skew_ms, times.skew_ms))
         self.world.at(WATCH_US, self._watch)
         if draw:
             self.world.at(1_000_000, self._next, first=True)
@@ -94,10 +104,15 @@ class Nemesis:
                 self.world.reset_connections(source, target)
         for name in [*self.servers, *self.clients]:
             host = self.world.hosts[name]
+            if isinstance(host.disk, MemoryDisk):
+                host.disk.lying_fsync = False
+                host.disk.full = None
+                host.disk.heal_reads()
             self.world.resume(name)
             host.slowness = 1
-            self._mend_disk(host)
-            if name in self.servers and host.node is None:
+            host.cpu_us = 0
+            self._new_disk(host)
+            if host.node is None:
                 self._down.discard(name)
                 self._start(name)
 
@@ -108,26 +123,26 @@ class Nemesis:
             return
         if self._moves:
             drawn = MOVES[self.random.choices(self._moves, self._weights)[0]]
-            for place, (delay, fault) in enumerate(drawn(self)):
-                self._later(delay, fault, counts=place == 0)
+            for delay, fault in drawn(self):
+                self._later(delay, fault)
         wait = self.exponential(self.swarm.fault_every_us) + 20_000
         due = (self.faults.total() + 1) * SELDOM_US - self.world.now
         self.world.at(min(wait, max(due, 20_000)), self._next, first=True)
 
-    def _later(self, delay: Micros, fault: Fault, *, counts: bool) -> None:
+    def _later(self, delay: Micros, fault: Fault) -> None:
         if delay <= 0:
-            self.strike(fault, counts=counts)
+            self.strike(fault)
         else:
-            self.world.at(delay, lambda: self.strike(fault, counts=counts), first=True)
+            self.world.at(delay, lambda: self.strike(fault), first=True)
 
-    def strike(self, fault: Fault, *, counts: bool = True) -> None:
-        """Let it happen now, and note it. Several faults of one move count once."""
+    def strike(self, fault: Fault) -> None:
+        """Let it happen now, and note it."""
         if self.healed:
             return
         at = len(self.log)
         if fault.strike(self):
             self.log.insert(at, Note(self.world.now, fault.kind, fault.sentence()))
-            self.faults[fault.kind] += counts
+            self.faults[fault.kind] += not fault.harmless
             self._record(fault)
 
     def _watch(self) -> None:
@@ -154,16 +169,16 @@ class Nemesis:
     def _start(self, name: str) -> None:
         host = self.world.hosts[name]
         if host.node is None:
-            self._mend_disk(host)
+            self._new_disk(host)
             self._note("start", name)
             self.world.start(name)
 
-    def _mend_disk(self, host: Host) -> None:
+    def _new_disk(self, host: Host) -> None:
+        """What failed was replaced, with what was on it."""
         if isinstance(host.disk, MemoryDisk):
-            host.disk.full = None
             host.disk.fail_writes = False
             host.disk.fail_next_fsync = False
-            host.disk.heal_reads()
+            host.disk.dies_in = None
 
     def _note(self, kind: str, what: str) -> None:
         self.log.append(Note(self.world.now, kind, what))
@@ -224,6 +239,30 @@ class Nemesis:
         self.world.crash(name)
         self._restart_later(name, down_us)
         return alive
+
+    def start_later(self, name: str, delay: Micros) -> None:
+        """A client, which nobody else starts."""
+
+        def start() -> None:
+            if self.world.hosts[name].node is None:
+                self._note("start", name)
+                self.world.start(name)
+
+        self.world.at(delay, start)
+
+    def lose_power_with(self, name: str) -> None:
+        """When this process is killed in the middle of a write, its machine loses power."""
+        self._plugs.add(name)
+
+    def _on_failure(self, host: Host, error: Exception) -> None:
+        if isinstance(error, Killed) and host.name in self._plugs:
+            self.world.at(0, partial(self._unplug, host.name), first=True)
+        self._plugs.discard(host.name)
+
+    def _unplug(self, name: str) -> None:
+        if not self.healed and self.budget.may_lose_power(name):
+            self.world.power_loss(name)
+            self.budget.lost_power(name)
 
     def disk(self, name: str) -> MemoryDisk:
         """The disk of a server."""

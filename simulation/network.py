@@ -5,6 +5,11 @@ arrive in order or, from some moment on, not at all; nothing is lost in the midd
 drops silently when a subscriber's queue is full. *Datagram* loses, duplicates and reorders whatever it likes, and
 delivers copies that are many seconds old, which is harsher than any real network and hardens handlers.
 
+What ZeroMQ does beside that: of what is said on a new connection the beginning may be lost, since a send is accepted
+before anybody listens; above the high-water mark of a link messages are dropped without a word; a subscriber whose
+connection was renewed may hear no broadcasts for a while; and of what was under way on a connection that breaks, a part
+may still arrive.
+
 Delays are exponential above a minimum, scaled per link, so some pairs are far from each other for the whole run. Links
 can be cut (one way or both) until a given time, and clogged: what is sent meanwhile comes in a burst afterwards. A cut
 of a stream may also *hold*: TCP retransmits, and everything said during the cut arrives after it, long out of date.
@@ -14,6 +19,7 @@ The random streams of delays, losses and the rest are independent of each other.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from random import Random
 from typing import NamedTuple, Protocol
@@ -42,6 +48,10 @@ class NetworkRates(msgspec.Struct, frozen=True):
     clog: float = 0.0
     clog_us: int = 500_000
     holds: float = 0.0  # probability that what is said into a cut stream comes after it
+    connect_loss: float = 0.0  # streams only: probability that a new connection loses what is said first
+    connect_us: int = 50_000  # for at most so long
+    left_over: float = 0.0  # probability that a part of what is under way survives the end of its connection
+    high_water: int = 0  # so many messages may be under way on a link; 0: any number
 
 
 class Streams(Protocol):
@@ -65,6 +75,9 @@ class HostileNetwork:
         self.lost = 0
         self.duplicated = 0
         self.reordered = 0
+        self.unconnected = 0  # lost before the connection stood
+        self.overflown = 0  # dropped at the high-water mark
+        self.unheard = 0  # broadcasts to who was not subscribed
         self._newest: dict[Link, Micros] = {}
         self._delay = streams.random("network/delay")
         self._loss = streams.random("network/loss")
@@ -75,6 +88,11 @@ class HostileNetwork:
         self._cuts: dict[Link, _Cut] = {}
         self._clogged: dict[Link, Micros] = {}
         self._last_broadcast: dict[Link, Micros] = {}
+        self._connecting: dict[Link, Micros] = {}
+        self._deaf: dict[Link, Micros] = {}
+        self._under_way: dict[Link, deque[Micros]] = {}
+        self._connects = streams.random("network/connects")
+        self._rests = streams.random("network/rests")
 
     # --- The port ---
 
@@ -90,7 +108,15 @@ class HostileNetwork:
             return ()
         first = wait + self._latency(link, size)
         rates = self.rates
-        if self.calm or rates.stream:
+        if self.calm:
+            return (first,)
+        if rates.high_water and self._full(link, now, now + first):
+            self.overflown += 1
+            return ()
+        if rates.stream:
+            if self._connecting and now < self._connecting.get(link, 0):
+                self.unconnected += 1
+                return ()
             return (first,)
         if rates.loss and self._loss.random() < rates.loss:
             self.lost += 1
@@ -111,12 +137,25 @@ class HostileNetwork:
         if not self.calm and self.rates.broadcast_loss and self._loss.random() < self.rates.broadcast_loss:
             self.lost += 1
             return ()
+        if self._deaf and now < self._deaf.get((source, target), 0):
+            self.unheard += 1
+            return ()
         delays = self.delays(source, target, size, now)
         if self.rates.stream and delays:
             arrival = max(now + delays[0], self._last_broadcast.get((source, target), 0))
             self._last_broadcast[source, target] = arrival
             return (arrival - now,)
         return delays
+
+    def connected(self, source: str, target: str, now: Micros) -> None:
+        rates = self.rates
+        if not self.calm and rates.stream and rates.connect_loss and self._connects.random() < rates.connect_loss:
+            self._connecting[source, target] = now + self._connects.randrange(rates.connect_us)
+
+    def left_over(self, source: str, target: str) -> float:
+        if self.calm or self._rests.random() >= self.rates.left_over:
+            return 0.0
+        return self._rests.random()
 
     # --- Switches ---
 
@@ -130,10 +169,16 @@ class HostileNetwork:
         for link in links:
             self._clogged[link] = max(until, self._clogged.get(link, 0))
 
+    def deafen(self, links: Iterable[Link], until: Micros) -> None:
+        """The targets do not hear what the sources broadcast until then."""
+        for link in links:
+            self._deaf[link] = max(until, self._deaf.get(link, 0))
+
     def mend(self) -> None:
         """All links work again, as badly as before."""
         self._cuts.clear()
         self._clogged.clear()
+        self._deaf.clear()
 
     def heal(self) -> None:
         """From now on the network is a good one. (What is under way stays under way: reset the connections.)"""
@@ -148,6 +193,9 @@ class HostileNetwork:
             "lost": self.lost,
             "duplicated": self.duplicated,
             "reordered": self.reordered,
+            "unconnected": self.unconnected,
+            "overflown": self.overflown,
+            "unheard": self.unheard,
         }
 
     # --- Arithmetic ---
@@ -173,6 +221,18 @@ class HostileNetwork:
             else:
                 wait = max(wait, until - now)
         return wait
+
+    def _full(self, link: Link, now: Micros, arrival: Micros) -> bool:
+        """Whether a link has as much under way as its queues hold. If not, one more is."""
+        waiting = self._under_way.get(link)
+        if waiting is None:
+            waiting = self._under_way[link] = deque()
+        while waiting and waiting[0] <= now:
+            waiting.popleft()
+        if len(waiting) >= self.rates.high_water:
+            return True
+        waiting.append(arrival)
+        return False
 
     def _latency(self, link: Link, size: int) -> Micros:
         if self.calm:

@@ -18,6 +18,7 @@ from typing import NoReturn
 from ..actors.kernel import Address, Event
 from ..actors.messages import Envelope
 from ..cluster.world import Host, World
+from ..storage.memory import MemoryDisk
 
 
 class Violation(Exception):
@@ -72,6 +73,7 @@ class Oracle:
         self.premises: Counter[str] = Counter()
         self.events: Counter[str] = Counter()  # that actors emitted, by kind
         self.lossy: set[str] = set()  # hosts whose disk was damaged: what they had made durable may be gone
+        self.lossy_voters: set[str] = set()  # those whose metadata may be gone as well
         self._world: World | None = None
         self._looked = (-1, "")
         for checker in self.checkers:
@@ -88,9 +90,17 @@ class Oracle:
 
     def look(self, world: World, host: Host) -> None:
         """Let the checkers see the host's new state now: for those that judge a message by it."""
-        if host.node is not None:
+        if host.node is None:
+            return
+        disk = host.disk
+        if isinstance(disk, MemoryDisk):
+            disk.all_readable = True
+        try:
             for handled in self._handled:
                 handled(world, host)
+        finally:
+            if isinstance(disk, MemoryDisk):
+                disk.all_readable = False
 
     def at_rest(self, world: World) -> None:
         """The last look, after convergence."""

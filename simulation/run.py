@@ -64,7 +64,7 @@ class Options(msgspec.Struct, frozen=True):
     weights: dict[str, float] | None = None  # replaces the drawn faults
     workloads: Collection[str] | None = None  # replaces those that are drawn beside the first
     converge_s: float = 60.0
-    slowest: float = SLOWEST  # wall seconds for a simulated second before the run is given up
+    slowest: float = SLOWEST  # processor seconds for a simulated second before the run is given up
     on_start: Callable[[Simulation], None] = lambda simulation: None  # told before anything happens
     schedule: Schedule | None = None  # is played, instead of anything that a seed draws
 
@@ -80,8 +80,7 @@ class Simulation:
         assert swarm.seed == seed, f"a schedule of seed {swarm.seed} is played with it, not with {seed}"
         self.steps: list[Step] = []
         self.history: list[Op] = []
-        self.network = HostileNetwork(swarm.network, self.world)
-        self.world.network = self.network
+        self.network = self.world.network = HostileNetwork(swarm.network, self.world)
         self.quorum = QuorumChecker()
         self.metadata = MetadataChecker(self.quorum)
         self.copies = CopiesChecker(self.metadata)
@@ -97,6 +96,7 @@ class Simulation:
         clients = [name for workload in self.workloads.values() for name in workload.clients]
         self.budget = ClusterBudget(self)
         self.nemesis = Nemesis(self.world, self.network, swarm, self.machines.names, clients, self.budget, self._record)
+        self.nemesis.mortal = [name for workload in self.workloads.values() for name in workload.mortal]
 
     def _draw(self, seed: int) -> Swarm:
         """What the seed means, but for what the options say."""

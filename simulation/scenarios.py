@@ -126,7 +126,7 @@ class Stage(Simulation):
         assert node is not None
         envelope = Envelope(1, f"{source}/broker", Incarnation(1), "broker", node.incarnation, body)
         frames = [bytes(frame) for frame in Codec().encode(envelope)]
-        self.world._receive(self.world.hosts[target], frames, source if reply else f"@{source}#0")
+        self.world.receive(self.world.hosts[target], frames, source if reply else f"@{source}#0")
 
     def forge_fetch(self, source: str, target: str, *, leader_epoch: int = 0, broker_epoch: int = 0) -> None:
         """A fetch that claims all that the leader has; its epochs are off by this much."""

@@ -14,6 +14,9 @@ import msgspec
 from .moves import MOVES
 from .network import NetworkRates, Streams
 
+BEYOND = 0.1
+"""The share of seeds in which more is broken than the cluster is entitled to survive."""
+
 SURE = (
     ("crash", "crash_many", "stop_long"),
     ("power_loss", "power_loss_many", "power_loss_all"),
@@ -52,6 +55,8 @@ class Times(msgspec.Struct, frozen=True):
     gone_us: int = 25_000
     gone_lost: float = 0.0
     held_for_next_life: float = 0.0
+    skew_ms: int = 0  # wall clocks differ by up to so much from the beginning
+    drift_ppm: int = 0  # and monotonic ones run at rates that differ by up to this
 
 
 class Swarm(msgspec.Struct, frozen=True):
@@ -67,6 +72,7 @@ class Swarm(msgspec.Struct, frozen=True):
     cut_us: int  # mean length of a partition
     pause_us: int  # longest pause
     workloads: dict[str, dict[str, int | float | str | bool]] = {}  # those beside the first, with their settings
+    beyond: bool = False  # more is broken than the cluster is entitled to survive
 
     def describe(self) -> str:
         """A few readable lines."""
@@ -83,7 +89,7 @@ class Swarm(msgspec.Struct, frozen=True):
         )
         return "\n".join(
             (
-                f"seed {self.seed}",
+                f"seed {self.seed}{', beyond what must be survived' if self.beyond else ''}",
                 f"  cluster   {shape.controllers} controllers, {shape.brokers} brokers"
                 f"{' (the same nodes)' if shape.combined else ''}; {shape.topics} topics x {shape.partitions}"
                 f" partitions, replication {shape.replication}, min.insync {shape.min_insync},"
@@ -93,9 +99,13 @@ class Swarm(msgspec.Struct, frozen=True):
                 f"  network   {kind}; delay {network.min_us}-{network.mean_us} µs, far links {network.far_links:.0%};"
                 f" broadcasts lost {network.broadcast_loss:.0%}, clog {network.clog:.2%},"
                 f" cuts hold {network.holds:.0%}",
+                f"            new connections deaf {network.connect_loss:.0%} up to {network.connect_us / 1000:.0f} ms,"
+                f" broken ones leave something {network.left_over:.0%},"
+                f" high-water mark {network.high_water or 'none'}",
                 f"  disks     flush {times.flush_min_us}-{times.flush_mean_us} µs, slow {times.slow_flush:.1%}"
                 f" up to {times.slow_flush_us / 1e6:.1f} s; hints of death after {times.gone_us / 1000:.0f} ms,"
                 f" lost {times.gone_lost:.0%}; held for the next life {times.held_for_next_life:.0%}",
+                f"  clocks    apart by up to {times.skew_ms} ms, {times.drift_ppm} ppm",
                 f"  faults    one every {self.fault_every_us / 1e6:.1f} s: {faults}",
                 f"            down {self.down_us / 1e6:.1f} s, cut {self.cut_us / 1e6:.1f} s, paused up to"
                 f" {self.pause_us / 1e6:.1f} s",
@@ -114,11 +124,13 @@ def _maybe(random: Random, high: float) -> float:
     return value if random.random() < 0.5 else 0.0
 
 
-def draw(seed: int, streams: Streams, shape: Shape | None = None, *, clusters: bool = True) -> Swarm:
+def draw(
+    seed: int, streams: Streams, shape: Shape | None = None, *, clusters: bool = True, beyond: bool = False
+) -> Swarm:
     """The configuration of a seed; a given shape replaces the drawn one.
 
     Without `clusters` the cluster is always the usual one, three nodes that are brokers and controllers; topics,
-    clients and everything else are drawn all the same.
+    clients and everything else are drawn all the same. Without `beyond` the budget is kept by all seeds.
     """
     spans = _spans(streams.random("swarm/spans"))
     return Swarm(
@@ -127,6 +139,7 @@ def draw(seed: int, streams: Streams, shape: Shape | None = None, *, clusters: b
         network=_network(streams.random("swarm/network")),
         times=_times(streams.random("swarm/times")),
         weights=_weights(streams),
+        beyond=beyond and streams.random("swarm/beyond").random() < BEYOND,
         fault_every_us=spans["fault_every_us"],
         down_us=spans["down_us"],
         cut_us=spans["cut_us"],
@@ -136,7 +149,7 @@ def draw(seed: int, streams: Streams, shape: Shape | None = None, *, clusters: b
 
 def _shape(random: Random, *, clusters: bool) -> Shape:
     combined, controllers, brokers = _cluster(random) if clusters else (True, 3, 3)
-    replication = min(brokers, random.choice((3, 3, 3, 2)))
+    replication = min(brokers, random.choice((3, 3, 3, 3, 2, 5) if clusters else (3, 3, 3, 2)))
     return Shape(
         controllers=controllers,
         brokers=brokers,
@@ -144,7 +157,7 @@ def _shape(random: Random, *, clusters: bool) -> Shape:
         topics=random.choice((1, 1, 2)),
         partitions=random.choice((1, 2, 3, 4)),
         replication=replication,
-        min_insync=min(replication, random.choice((2, 2, 2, 1))),
+        min_insync=min(replication, 3 if replication == 5 else random.choice((2, 2, 2, 1))),
         durability="fsync" if random.random() < 0.75 else "os",
         segment_bytes=random.choice((4096, 16384, 65536, 1 << 20)),
         producers=random.randint(1, 4),
@@ -158,10 +171,10 @@ def _shape(random: Random, *, clusters: bool) -> Shape:
 
 def _cluster(random: Random) -> tuple[bool, int, int]:
     """Whether controllers are brokers too, and how many there are of each."""
-    if random.random() < 0.4:
-        number = random.choice((1, 3, 5))
+    if random.random() < 0.5:
+        number = random.choice((1, 3, 3, 5))
         return True, number, number
-    return False, random.choice((1, 3, 3, 5)), random.choice((1, 2, 3, 3, 4, 5))
+    return False, random.choice((1, 3, 3, 5)), random.choice((1, 2, 3, 3, 4, 5, 6, 7))
 
 
 def _network(random: Random) -> NetworkRates:
@@ -176,11 +189,15 @@ def _network(random: Random) -> NetworkRates:
         loss=0.0 if stream else _maybe(random, 0.2),
         duplicate=0.0 if stream else _maybe(random, 0.2),
         old_duplicate=0.0 if stream else _maybe(random, 0.02),
-        old_us=int(random.uniform(1e6, 30e6)),
+        old_us=int(random.uniform(1e6, 60e6)),
         broadcast_loss=_maybe(random, 0.5),
         clog=_maybe(random, 0.002),
         clog_us=int(random.uniform(50_000, 3_000_000)),
         holds=_maybe(random, 1.0),
+        connect_loss=_maybe(random, 1.0),
+        connect_us=int(random.uniform(1_000, 300_000)),
+        left_over=_maybe(random, 1.0),
+        high_water=random.choice((0, 0, 256, int(random.uniform(10, 100)))),
     )
 
 
@@ -194,6 +211,8 @@ def _times(random: Random) -> Times:
         gone_us=int(random.uniform(5_000, 100_000)),
         gone_lost=random.choice((0.0, 0.0, random.uniform(0, 0.5), 1.0)),
         held_for_next_life=_maybe(random, 1.0),
+        skew_ms=int(_maybe(random, 600_000)),
+        drift_ppm=int(_maybe(random, 10_000)),
     )
 
 

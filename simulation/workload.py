@@ -79,6 +79,7 @@ class Workload:
         self.complaints: list[str] = []
         self.failures: dict[str, int] = {}  # what clients were refused, by reason
         self.clients: list[str] = []  # their hosts, which the nemesis cuts off
+        self.mortal: list[str] = []  # those whose process it may kill
         self.finished = False
         self.chance = run.world.random(f"workload/{self.name}")
         self._drawing = run.schedule is None
@@ -94,6 +95,9 @@ class Workload:
         """Draw again, from a stream that does not depend on what was drawn before."""
         self._drawing = True
         self.chance = self.world.random(f"workload/{self.name}/healed")
+
+    def died(self, host: str) -> None:
+        """The process of one of the `mortal` was killed; what it waited for it will never hear of."""
 
     def finish(self) -> None:
         self.finished = True
@@ -133,8 +137,12 @@ class Workload:
 
     def host(self, name: str, role: str, actor: Actor, topics: list[str]) -> None:
         """A client on a host of its own, subscribed to these broadcasts. `begin` starts those in `clients`."""
+        self.mortal_host(name, role, lambda: actor, topics)
+
+    def mortal_host(self, name: str, role: str, make: Callable[[], Actor], topics: list[str]) -> None:
+        """The same for a client that may die: `make` is called at each start. List it in `mortal` too."""
 
         def factory(boot: Boot) -> dict[str, Actor]:
-            return {role: actor}
+            return {role: make()}
 
         self.world.add(name, factory, MemoryDisk(self.world.random(f"disk/{name}")), topics, role)

@@ -19,13 +19,12 @@ A power loss, per file: the durable bytes stay. Of the 4 KiB pages after them ea
 a kept one reads as zeros, the last kept one may be torn at 512 bytes, and zeros may follow (size before data). A
 truncation that was not durable may be undone, and then the page with the cut may already hold the newer bytes.
 
-What is not here: misdirected and stale writes (`corrupt` and `restore` make similar damage), and the delays of a
-slow disk, which belong to the flusher.
+What is not here: the delays of a slow disk, which belong to the flusher.
 """
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence, Sequence
+from collections.abc import Collection, MutableSequence, Sequence
 from random import Random
 
 from .disk import Buffer, DiskFull, Flush, Generation, StorageError
@@ -33,6 +32,10 @@ from .memory_tree import Change, Directory, File, Snapshot, Version
 from .unsynced import Unsynced, checked, checked_directory, inside, parent
 
 NO_LIMIT = 1 << 40
+
+
+class Killed(Exception):
+    """The process was killed in the middle of a write: the end of an input that never happened."""
 
 
 class MemoryFlush:
@@ -46,12 +49,14 @@ class MemoryFlush:
         directories: dict[Directory, dict[str, Directory | File]],
         changes: Sequence[Change],
         versions: list[Version],
+        lied: Collection[File] = (),
     ) -> None:
         self.generation = generation
         self.files = files
         self.directories = directories
         self.changes = changes
         self.versions = versions
+        self.lied = lied  # files that it does not make durable
         self.done = False
         self._disk = disk
 
@@ -68,7 +73,10 @@ class MemoryDisk:
     full             capacity in bytes, None for no limit: a write that does not fit is rolled back, DiskFull
     fail_writes      every write is an EIO: the disk fails
     fail_next_fsync  the next flush fails, and with it the disk
-    lying_fsync      flushes say ok and make nothing durable
+    lying_fsync      flushes say ok and make nothing durable; with `honest` directories, only the contents of files
+                     elsewhere are not
+    all_readable     no read fails: for those who look on from outside
+    dies_in          so many writes from now on the process is killed, in the middle of an append perhaps
     """
 
     def __init__(self, random: Random, *, full: int | None = None) -> None:
@@ -76,6 +84,9 @@ class MemoryDisk:
         self.fail_writes = False
         self.fail_next_fsync = False
         self.lying_fsync = False
+        self.honest: tuple[str, ...] = ()
+        self.dies_in: int | None = None
+        self.all_readable = False
         self._random = random
         self._unreadable: list[tuple[str, int, int]] = []  # path, from, to
         self._root = Directory()
@@ -112,10 +123,14 @@ class MemoryDisk:
         data = self._content(checked(path))
         if data is None:
             raise StorageError(f"read {path}: it does not exist")
-        for bad, start, end in self._unreadable:
+        for bad, start, end in () if self.all_readable else self._unreadable:
             if bad == path and offset < end and start < min(offset + length, len(data)):
                 raise StorageError(f"read {path}: Input/output error (injected)")
         return bytes(memoryview(data)[offset : offset + length])
+
+    def peek(self, path: str) -> bytes:
+        """All of a file, also where reads fail; empty if there is none. For those who look on from outside."""
+        return bytes(self._content(checked(path)) or b"")
 
     def size(self, path: str) -> int | None:
         data = self._content(checked(path))
@@ -136,6 +151,8 @@ class MemoryDisk:
             raise StorageError(f"append to {path}: it is a directory")
         directory = self._parent("append to", path, lazy=lazy)
         name = path.rpartition("/")[2]
+        if self._dies():
+            return self._die_appending(path, b"".join(buffers))
         if pending := directory.pending.get(name):
             return self.replace(path, b"".join([pending[-1].data, *buffers]))
         self._need("append to", path, length)
@@ -147,6 +164,12 @@ class MemoryDisk:
         self._usage += length
         self._unsynced.file(path, lazy=lazy)
         return self._unsynced.count(lazy=lazy)
+
+    def _die_appending(self, path: str, data: bytes) -> Generation:
+        """A part of it is in the page cache when the process is gone."""
+        self.dies_in = None
+        self.append(path, data[: self._random.randint(0, len(data))])
+        raise Killed(f"in the middle of an append to {path}")
 
     def truncate(self, path: str, size: int) -> Generation:
         self._writable("truncate", path)
@@ -239,7 +262,11 @@ class MemoryDisk:
         for version in newest:
             version.moved = False
         entries = {directory: dict(directory.entries) for directory in directories}
-        self._flush = MemoryFlush(self, self.written, files, entries, changes, newest)
+        lied: set[File] = set()
+        if self.lying_fsync and self.honest:
+            elsewhere = [path for path in paths if not any(inside(path, directory) for directory in self.honest)]
+            lied = {node for node in map(self._root.find, elsewhere) if isinstance(node, File)}
+        self._flush = MemoryFlush(self, self.written, files, entries, changes, newest, lied)
         return self._flush
 
     def finish_flush(self, flush: Flush, error: StorageError | None = None) -> Generation:
@@ -249,9 +276,9 @@ class MemoryDisk:
         self._flush = None
         if error is not None:
             self._failed = self._failed or str(error)
-        durable = error is None and not self.lying_fsync
+        durable = error is None and not (self.lying_fsync and not self.honest)
         for file in flush.files:
-            file.finish(durable=durable)
+            file.finish(durable=durable and file not in flush.lied)
         if error is not None:
             return self.synced
         if durable:
@@ -358,6 +385,13 @@ class MemoryDisk:
         if versions:
             versions[-1].data = bytes(data)
 
+    def overwrite(self, path: str, offset: int, data: bytes) -> None:
+        """Other bytes have come to be in a file at rest: a write that was lost, or meant for another place."""
+        node = self._root.find(checked(path))
+        assert isinstance(node, File), f"there is no file {path}"
+        assert offset + len(data) <= len(node.data), f"{path} has {len(node.data)} bytes"
+        node.data[offset : offset + len(data)] = data
+
     # -- the tree
 
     def _content(self, path: str) -> bytearray | bytes | None:
@@ -462,15 +496,24 @@ class MemoryDisk:
         self._versions.clear()
         self._flush = None
         self._failed = None
+        self.dies_in = None
         self._unsynced = Unsynced(self.written)
         self._usage = sum(len(node.data) for node in self._root.walk() if isinstance(node, File))
 
     def _writable(self, operation: str, path: str) -> None:
         self._working(f"{operation} {path}")
         checked(path)
+        if self._dies() and operation != "append to":
+            self.dies_in = None
+            raise Killed(f"before it could {operation} {path}")
+        if self.dies_in is not None:
+            self.dies_in -= 1
         if self.fail_writes:
             self._failed = f"{operation} {path}: Input/output error (injected)"
             raise StorageError(self._failed)
+
+    def _dies(self) -> bool:
+        return self.dies_in is not None and self.dies_in <= 0
 
     def _working(self, operation: str) -> None:
         if self._failed is not None:

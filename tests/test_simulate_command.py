@@ -25,7 +25,7 @@ def test_the_figures_of_many_seeds(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_failure_says_all_that_is_needed_to_see_it_again(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failed = simulate(4, 20, Options(weights={"ring": 1.0}))
+    failed = simulate(4, 20, Options(weights={"older_disk": 1.0}))
     monkeypatch.setattr(command, "_one", lambda seed, ask: failed)
     assert main(["simulate", "--seeds", "1", "--seconds", "20", "--jobs", "1", "--shapes", "drawn"]) == 1
     out = capsys.readouterr().out

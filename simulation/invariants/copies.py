@@ -146,7 +146,8 @@ class CopiesChecker(Checker):
         if copy.fresh:
             copy.log, copy.life = log, host.life
             self.premise("P12")
-            if replica.hw > history.true_hw and self.seen(copy.partition):
+            led_on = leading is not None and replica.hw > leading.start  # it began to lead and wrote, in one input
+            if replica.hw > history.true_hw and not led_on and self.seen(copy.partition):
                 self.violated("P12", f"{_at(copy)} starts with high watermark {replica.hw}, truth {history.true_hw}")
             copy.hw = replica.hw
         copy.durable = max(copy.durable, log.recovery_point)

@@ -83,7 +83,7 @@ class LeadersChecker(Checker):
     def _complete(self, copy: Copy, leading: LeadingView) -> None:
         end, chain = self.copies.history(copy.partition).newest()
         self.premise("P4")
-        if copy.mirror.chain_below(end) != chain and copy.host not in self.oracle.lossy:
+        if copy.mirror.chain_below(end) != chain:
             self.violated(
                 "P4",
                 f"{copy.host} leads epoch {leading.epoch} of {_name(copy)} without all that is committed: it ends at "

@@ -72,7 +72,7 @@ class QuorumChecker(Checker):
 
     def _restarted(self, host: Host, raft: RaftView, seen: _Seen) -> None:
         seen.life, seen.hw, seen.led, seen.log = host.life, 0, -1, None
-        if host.name in self.oracle.lossy:
+        if host.name in self.oracle.lossy_voters:
             seen.shown = seen.epoch = seen.durable = 0
             return
         self.premise("R2")
@@ -124,11 +124,11 @@ class QuorumChecker(Checker):
         change = mirror.update(log)
         first_look = seen.log is not log
         seen.log = log
-        if first_look and seen.durable and host.name not in self.oracle.lossy:
+        if first_look and seen.durable and host.name not in self.oracle.lossy_voters:
             self.premise("DURABLE")
         if change.cut is not None:
             if first_look:
-                if change.cut < seen.durable and host.name not in self.oracle.lossy:
+                if change.cut < seen.durable and host.name not in self.oracle.lossy_voters:
                     what = f"{host.name} had {seen.durable} durable, and came back with its log cut to {change.cut}"
                     self.violated("DURABLE", what)
             else:
@@ -250,6 +250,6 @@ class QuorumChecker(Checker):
 
     def _persisted(self, host: Host, seen: _Seen, epoch: int) -> QuorumState:
         """The durable state; the disk is looked at again unless it is known to be new enough."""
-        if seen.persisted.epoch < epoch or seen.persisted.voted_for < 0 or host.name in self.oracle.lossy:
+        if seen.persisted.epoch < epoch or seen.persisted.voted_for < 0 or host.name in self.oracle.lossy_voters:
             seen.persisted = durable_quorum_state(host)
         return seen.persisted

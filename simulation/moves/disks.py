@@ -1,7 +1,4 @@
-"""Disks: slow, full, failing, and with bits that have changed.
-
-Bytes rot only where the budget allows it, and never where nobody could tell rot from a torn tail.
-"""
+"""Disks that are slow, full, or fail and say so. Those that do not say so are in `spoilt_disks`."""
 
 from __future__ import annotations
 
@@ -12,6 +9,7 @@ from ...storage.checkpoint import RECOVERY_POINTS, read_offsets
 from ...storage.disk import Reader, StorageError
 from ...storage.memory import MemoryDisk
 from ...storage.records import InvalidBatch, iter_headers
+from ..budget import METADATA
 from ..fault import Draws, Fault, Micros, move, seconds
 from ..views import DurableReader
 
@@ -73,24 +71,29 @@ class FsyncFailure(Fault, frozen=True):
         return nemesis.world.hosts[self.host].node is not None
 
 
-class BitRot(Fault, frozen=True):
-    """One bit of a file has changed, as written and as durable."""
+class ReadError(Fault, frozen=True):
+    """Reads of a range of a file are an EIO, for a while. What a broker cannot read at its start passes for lost."""
 
     host: str
     path: str
-    offset: int
-    bit: int
+    start: int
+    end: int
+    for_us: Micros
 
     def strike(self, nemesis: Nemesis) -> bool:
         disk = nemesis.disk(self.host)
-        if not nemesis.budget.may_spoil(self.host) or below_recovery_point(disk, self.path) <= self.offset:
+        if disk.size(self.path) is None:
             return False
-        nemesis.budget.spoilt(self.host)
-        disk.corrupt(self.path, self.offset, self.bit)
+        if not self.path.startswith(METADATA):
+            if not nemesis.budget.may_spoil(self.host, self.path):
+                return False
+            nemesis.budget.spoilt(self.host)
+        disk.fail_reads(self.path, self.start, self.end)
+        nemesis.world.at(self.for_us, disk.heal_reads)
         return True
 
     def sentence(self) -> str:
-        return f"{self.host}: {self.path} at {self.offset}"
+        return f"{self.host}: {self.path} at {self.start}-{self.end} for {seconds(self.for_us)}"
 
 
 @move
@@ -118,18 +121,14 @@ def fsync_failure(nemesis: Nemesis) -> Draws:
 
 
 @move
-def bit_rot(nemesis: Nemesis) -> Draws:
-    """In a segment of a partition, where a recovery would not take it for a torn tail."""
-    for name in nemesis.spoilable():
-        disk = nemesis.disk(name)
-        paths = [path for path in files(disk) if path.endswith(".log") and not path.startswith("metadata/")]
-        paths = [path for path in paths if disk.size(path)]
-        if not paths:
-            return
+def read_error(nemesis: Nemesis) -> Draws:
+    name = nemesis.chosen(nemesis.servers)
+    disk = nemesis.disk(name)
+    paths = [path for path in files(disk) if path.endswith(".log") and disk.size(path)]
+    if paths:
         path = nemesis.chosen(paths)
-        proven = below_recovery_point(disk, path)
-        if proven:
-            yield 0, BitRot(name, path, nemesis.random.randrange(proven), nemesis.random.randrange(8))
+        start = nemesis.random.randrange(disk.size(path) or 1) // 4096 * 4096
+        yield 0, ReadError(name, path, start, start + 4096, nemesis.exponential(2_000_000) + 100_000)
 
 
 def below_recovery_point(disk: MemoryDisk, path: str) -> int:
@@ -143,7 +142,7 @@ def below_recovery_point(disk: MemoryDisk, path: str) -> int:
     point = min(found.get(key, 0) if key is not None else 0 for found in points)
     proven = 0
     try:
-        for position, header in iter_headers(disk.read(path, 0, disk.size(path) or 0)):
+        for position, header in iter_headers(disk.peek(path)):
             if header.next_offset > point:
                 break
             proven = position + header.size

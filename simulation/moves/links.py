@@ -107,12 +107,36 @@ def isolate(nemesis: Nemesis) -> Draws:
     yield from _cut(nemesis, f"isolate {name}", both_ways([name], others))
 
 
+class LostSubscription(Fault, frozen=True):
+    """A connection was renewed, and the subscription with it was lost: nothing of what is broadcast is heard."""
+
+    publisher: str
+    subscriber: str
+    for_us: Micros
+
+    def strike(self, nemesis: Nemesis) -> bool:
+        nemesis.world.reset_connections(self.subscriber, self.publisher)
+        nemesis.network.deafen([(self.publisher, self.subscriber)], nemesis.world.now + self.for_us)
+        return True
+
+    def sentence(self) -> str:
+        return f"{self.subscriber} does not hear {self.publisher} for {seconds(self.for_us)}"
+
+
+@move
+def lost_subscription(nemesis: Nemesis) -> Draws:
+    publisher = nemesis.chosen(nemesis.servers)
+    subscriber = nemesis.chosen([name for name in [*nemesis.servers, *nemesis.clients] if name != publisher])
+    yield 0, LostSubscription(publisher, subscriber, nemesis.exponential(5_000_000) + 500_000)
+
+
 @move
 def ring(nemesis: Nemesis) -> Draws:
-    """Each sees its neighbours only: every node has a majority, and no two the same (five nodes and more)."""
+    """Each sees its neighbours only: every node has a majority, and no two the same. Of three nodes each hears one."""
     names = nemesis.shuffled()
     near = {*pairwise([*names, names[0]])}
-    near |= {(target, source) for source, target in near}
+    if len(names) > 3:
+        near |= {(target, source) for source, target in near}
     far = [(a, b) for a in names for b in names if a != b and (a, b) not in near]
     yield from _cut(nemesis, f"ring {' '.join(names)}", far)
 

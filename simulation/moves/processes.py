@@ -56,6 +56,63 @@ class PowerLoss(Fault, frozen=True):
         return f"{self.host} for {seconds(self.down_us)}"
 
 
+class KillWithin(Fault, frozen=True):
+    """kill -9 in the middle of a handler: so many writes from now, and part of an append may be in the page cache."""
+
+    host: str
+    writes: int
+    power: bool  # it is the whole machine that goes
+    seed: int
+
+    def strike(self, nemesis: Nemesis) -> bool:
+        if nemesis.world.hosts[self.host].node is None:
+            return False
+        disk = nemesis.disk(self.host)
+        disk.chance(self.seed)
+        disk.dies_in = self.writes
+        if self.power:
+            nemesis.lose_power_with(self.host)
+        return True
+
+    def sentence(self) -> str:
+        return f"{self.host} in {self.writes} writes{', with its power' if self.power else ''}"
+
+
+class SlowCpu(Fault, frozen=True):
+    """Every input takes so long, and whatever comes meanwhile waits."""
+
+    host: str
+    cost_us: Micros
+    for_us: Micros
+
+    def strike(self, nemesis: Nemesis) -> bool:
+        host = nemesis.world.hosts[self.host]
+        host.cpu_us = self.cost_us
+        nemesis.world.at(self.for_us, lambda: setattr(host, "cpu_us", 0))
+        return True
+
+    def sentence(self) -> str:
+        return f"{self.host} {self.cost_us} us an input for {seconds(self.for_us)}"
+
+
+class ClientCrash(Fault, frozen=True):
+    """The process of a client is killed; another one is started in its place."""
+
+    host: str
+    down_us: Micros
+
+    def strike(self, nemesis: Nemesis) -> bool:
+        if nemesis.world.hosts[self.host].node is None:
+            return False
+        nemesis.world.crash(self.host)
+        nemesis.budget.client_died(self.host)
+        nemesis.start_later(self.host, self.down_us)
+        return True
+
+    def sentence(self) -> str:
+        return f"{self.host} for {seconds(self.down_us)}"
+
+
 class Pause(Fault, frozen=True):
     """SIGSTOP, SIGCONT."""
 
@@ -114,6 +171,27 @@ def power_loss_all(nemesis: Nemesis) -> Draws:
 def pause(nemesis: Nemesis) -> Draws:
     for name in nemesis.one_alive():
         yield 0, Pause(name, nemesis.random.randint(50_000, nemesis.swarm.pause_us))
+
+
+@move
+def kill_within(nemesis: Nemesis) -> Draws:
+    for name in nemesis.one_alive():
+        power = nemesis.random.random() < 0.5
+        yield 0, KillWithin(name, nemesis.random.choice((1, 1, 2, 3, 5, 10, 30)), power, nemesis.seed())
+
+
+@move
+def slow_cpu(nemesis: Nemesis) -> Draws:
+    """A handler of 100 us takes up to fifty times as long."""
+    for name in nemesis.one_alive():
+        cost = 100 * nemesis.random.choice((2, 5, 10, 20, 50))
+        yield 0, SlowCpu(name, cost, nemesis.exponential(2_000_000) + 100_000)
+
+
+@move
+def client_crash(nemesis: Nemesis) -> Draws:
+    if nemesis.mortal:
+        yield 0, ClientCrash(nemesis.chosen(nemesis.mortal), nemesis.exponential(500_000))
 
 
 def _staggered(nemesis: Nemesis, names: list[str]) -> list[tuple[Micros, str]]:

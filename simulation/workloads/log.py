@@ -8,6 +8,7 @@ more consumer reads everything from the beginning to the end: what was acknowled
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
@@ -61,7 +62,8 @@ class AskEnds(Command, frozen=True):
 class Sent(NamedTuple):
     """A producer's token: what the application knows of one record."""
 
-    process: str
+    host: str
+    process: str  # each life of a host is another one
     key: str
     value: str
     called: Micros
@@ -198,15 +200,18 @@ class LogWorkload(Workload):
         self._outlets: dict[str, _ConsumerOutlet] = {}
         self.producers = [f"p{number}" for number in range(1, shape.producers + shape.unsafe_producers + 1)]
         self.consumers = [f"r{number}" for number in range(1, shape.consumers + 1)]
-        self._host("admin", "admin", AdminActor(self.bootstrap, _AdminOutlet(self)))
+        self._lives: Counter[str] = Counter()  # how often each client has died
+        self.host("admin", "admin", AdminActor(self.bootstrap, _AdminOutlet(self)), [TOPIC_LEADERSHIP])
         for place, name in enumerate(self.producers):
             acks = -1 if place < shape.producers else (place + 1) % 2
             producer = ProducerSettings(acks=acks, idempotent=acks == -1, delivery_timeout_ms=30_000)
             self._waiting[name] = {}
-            self._host(name, "producer", ProducerActor(self.bootstrap, _ProducerOutlet(self), producer))
+            make = partial(ProducerActor, self.bootstrap, _ProducerOutlet(self), producer)
+            self.mortal_host(name, "producer", make, [TOPIC_LEADERSHIP])
         for name in [*self.consumers, "asker"]:
             self._consumer(name, final=False)
-        self.clients = ["admin", "asker", *self.producers, *self.consumers]
+        self.mortal = [*self.producers, *self.consumers]
+        self.clients = ["admin", "asker", *self.mortal]
 
     # --- Phases ---
 
@@ -218,6 +223,14 @@ class LogWorkload(Workload):
         for producer in self.producers:
             self.every(self._pause, partial(self._draw_send, producer))
         self.every(lambda: LATEST_EVERY_US, lambda: self.ask(AskEnds()))
+
+    def died(self, host: str) -> None:
+        self._lives[host] += 1
+        if host in self._waiting:
+            for token in list(self._waiting[host].values()):
+                self.over(token, "info", -1)
+        else:
+            self.history.append(Op(host, "crash", "", self.world.now, self.world.now))
 
     def settled(self) -> bool:
         return not any(self._waiting.values())
@@ -288,7 +301,7 @@ class LogWorkload(Workload):
     def over(self, token: object, outcome: Outcome, offset: int) -> None:
         """A send has its outcome."""
         assert isinstance(token, Sent)
-        if self._waiting[token.process].pop(token.value, None) is None:
+        if self._waiting[token.host].pop(token.value, None) is None:
             return
         self.history.append(
             Op(
@@ -316,17 +329,20 @@ class LogWorkload(Workload):
     # --- What is asked ---
 
     def send(self, command: Send) -> None:
-        """Unless the topic is not there yet, or too much is unanswered."""
+        """Unless the topic is not there yet, too much is unanswered, or the process is dead."""
         name = command.process
         waiting = self._waiting[name]
+        if self.world.hosts[name].node is None:
+            return
         if command.topic not in self.topics or len(waiting) > MAX_OUTSTANDING:
             return
         safe = self.producers.index(name) < self.shape.producers
+        process = f"{name}/{self._lives[name]}" if self._lives[name] else name
         tokens: list[object] = []
         records = []
         for number in range(command.number, command.number + command.count):
             value = f"{name}-{number}".ljust(self.shape.value_bytes, ".")
-            token = Sent(name, f"{command.topic}-{command.index}", value, self.world.now, safe)
+            token = Sent(name, process, f"{command.topic}-{command.index}", value, self.world.now, safe)
             waiting[value] = token
             tokens.append(token)
             records.append(Record(None, value.encode()))
@@ -356,8 +372,12 @@ class LogWorkload(Workload):
             self.assign(consumer)
 
     def _consumer(self, name: str, *, final: bool) -> None:
-        outlet = self._outlets[name] = _ConsumerOutlet(self, name, final=final)
-        self._host(name, "consumer", ConsumerActor(self.bootstrap, outlet, ConsumerSettings(max_wait_ms=300)))
+        """It begins anew at each start of its process, and reads everything that there is."""
 
-    def _host(self, name: str, role: str, actor: AdminActor | ConsumerActor | ProducerActor) -> None:
-        self.host(name, role, actor, [TOPIC_LEADERSHIP])
+        def make() -> ConsumerActor:
+            outlet = self._outlets[name] = _ConsumerOutlet(self, name, final=final)
+            if name in self.consumers:
+                self.world.at(0, lambda: self.assign(name))
+            return ConsumerActor(self.bootstrap, outlet, ConsumerSettings(max_wait_ms=300))
+
+        self.mortal_host(name, "consumer", make, [TOPIC_LEADERSHIP])
