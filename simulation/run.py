@@ -28,7 +28,7 @@ from .fault import Fault
 from .history import Op
 from .invariants.clients import ClientsChecker
 from .invariants.contact import ContactChecker
-from .invariants.copies import CopiesChecker
+from .invariants.copies import CopiesChecker, Copy
 from .invariants.leaders import LeadersChecker
 from .invariants.metadata import MetadataChecker
 from .invariants.quorum import QuorumChecker
@@ -41,6 +41,7 @@ from .parts import WORKLOADS, families
 from .report import Report
 from .schedule import Schedule, Step
 from .swarm import Shape, Swarm, draw
+from .views import replicas_of
 from .workload import Command
 from .workloads.log import LogWorkload
 
@@ -209,15 +210,20 @@ class Simulation:
             copies = [self.copies.member(number, partition) for number in state.replicas]
             if any(copy is None or copy.log is None for copy in copies):
                 return False
-            if len({(copy.mirror.end, copy.hw) for copy in copies if copy is not None}) != 1:
+            if len({self._ends(copy) for copy in copies if copy is not None}) != 1:
                 return False
         return all(workload.converged() is None for workload in self.workloads.values())
+
+    def _ends(self, copy: Copy) -> tuple[int, int]:
+        """Where a copy ends and is committed up to. If it is damaged and nobody has noticed, as its broker says."""
+        replica = replicas_of(self.world.hosts[copy.host]).get(copy.partition) if copy.blind else None
+        return (replica.log.end, replica.hw) if replica is not None else (copy.mirror.end, copy.hw)
 
     def _state(self) -> str:
         parts = [f"{number}: {broker}" for number, broker in sorted(self.metadata.brokers.items())]
         for partition, state in sorted(self.metadata.partitions.items()):
             copies = [self.copies.member(number, partition) for number in state.replicas]
-            ends = [(copy.host, copy.mirror.end, copy.hw) for copy in copies if copy is not None]
+            ends = [(copy.host, *self._ends(copy)) for copy in copies if copy is not None]
             parts.append(f"{state} {ends}")
         waiting = {name: words for name, workload in self.workloads.items() if (words := workload.converged())}
         return "; ".join([*parts, *(f"{name}: {words}" for name, words in waiting.items())])

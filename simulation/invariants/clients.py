@@ -222,6 +222,8 @@ class ClientsChecker(Checker):
                 continue
             for member in state.isr:
                 copy = self.copies.member(member, partition)
+                if copy is not None and copy.blind:
+                    continue  # damaged, and nobody has come upon it yet
                 for acked in self.acked[partition].values():
                     self.premise("P7")
                     line = copy.mirror.line_at(acked.base) if copy is not None else None
