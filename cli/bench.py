@@ -1,4 +1,4 @@
-"""`bench failover|start|idle|produce|consume|latency`: measurements that clean up after themselves."""
+"""`bench failover|start|idle|produce|consume|latency|kafka`: measurements that clean up after themselves."""
 
 import argparse
 
@@ -78,7 +78,22 @@ def register(commands: Commands) -> None:
         )
         verb.set_defaults(run=run_throughput, what=what)
 
-    for verb in (failover, start, idle, produce, consume, latency):
+    kafka = verbs.add_parser(
+        "kafka",
+        help="measure what confluent-kafka writes and reads through the Kafka port, acks=all",
+        examples="""
+            barnabas bench kafka
+            barnabas bench kafka --brokers 127.0.0.1:9092     another broker, for comparison
+        """,
+    )
+    kafka.add_argument("--seconds", type=seconds, default=20.0, metavar="S", help="without warm-up (default: 20)")
+    kafka.add_argument("--size", type=positive, default=100, metavar="BYTES", help="of a value (default: 100)")
+    kafka.add_argument("--partitions", type=positive, default=6, metavar="N", help="default: 6")
+    kafka.add_argument("--linger-ms", type=positive, default=5, metavar="MS", help="default: 5")
+    kafka.add_argument("--brokers", metavar="HOST:PORT,...", help="default: a cluster of three brokers, made for this")
+    kafka.set_defaults(run=run_kafka)
+
+    for verb in (failover, start, idle, produce, consume, latency, kafka):
         add_json(verb)
 
 
@@ -90,6 +105,12 @@ def run_failover(arguments: argparse.Namespace) -> int:
 
 def run_throughput(arguments: argparse.Namespace) -> int:
     from ..bench.throughput import run
+
+    return run(arguments)
+
+
+def run_kafka(arguments: argparse.Namespace) -> int:
+    from ..bench.kafka_clients import run
 
     return run(arguments)
 

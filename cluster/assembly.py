@@ -92,7 +92,7 @@ def door(formatted: Formatted, node_id: int, made: Node, log: Callable[[str], No
     if node.kafka_endpoint is None or not isinstance(broker, Broker):
         return None
     settings = formatted.config.broker
-    limits = Limits(**{field: getattr(settings, field) for field in Limits.__struct_fields__})
+    limits = Limits(**{field: getattr(settings, field) for field in settings.__struct_fields__})
     return Door(node.kafka, View(broker, node_id, formatted.cluster_id, LISTENER), limits, log)
 
 

@@ -34,7 +34,7 @@ from ..errors import TransportError
 from .codec import UnknownApi, read_header, read_request
 from .connection import Connection
 from .exchange import Exchange, Rejected, Unfinished
-from .limits import SCRATCH, STUCK_SECONDS, SWEEP_SECONDS, Counted, Limits
+from .limits import SCRATCH, Counted, Limits
 from .served import handler_of, unsupported_version
 from .table import API_VERSIONS
 from .view import View
@@ -126,7 +126,7 @@ class Door:
             assert self._loop is not None, "it is bound"
             self._open = True
             self._opening = self._loop.create_task(self._server.start_serving())
-            self._sweeping = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+            self._sweeping = self._loop.call_later(self.limits.sweep_ms / 1000, self._sweep)
         for exchange in [exchange for exchange, watch in self._watching.items() if watch.true()]:
             self._seen(exchange)
 
@@ -349,12 +349,12 @@ class Door:
     def _sweep(self) -> None:
         assert self._loop is not None, "it is bound"
         self.now = self._loop.time()
-        self._sweeping = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+        self._sweeping = self._loop.call_later(self.limits.sweep_ms / 1000, self._sweep)
         self._lines_left = LINES
-        idle = self.limits.connections_max_idle_ms / 1000
+        idle, stuck = self.limits.connections_max_idle_ms / 1000, self.limits.stuck_ms / 1000
         for connection in [*self._connections.values()]:
             quiet = self.now - connection.active
-            if quiet > STUCK_SECONDS and (connection.amid or connection.blocked):
+            if quiet > stuck and (connection.amid or connection.blocked):
                 self._cut(connection, "stuck", f"no progress for {quiet:.0f} s")
             elif quiet > idle and not connection.exchanges:
                 self._cut(connection, "idle", f"no request for {quiet:.0f} s")

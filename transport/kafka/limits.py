@@ -31,6 +31,12 @@ class Limits(msgspec.Struct, frozen=True):
 
     auto_create_topics_enable: bool = True
 
+    stuck_ms: int = 30_000
+    """A frame that is begun, or a reply that is not taken, and makes no progress for so long, costs the connection."""
+
+    sweep_ms: int = 10_000
+    """How often idle and stuck connections are looked for."""
+
 
 PIPELINED = 64
 """Produce requests of one connection that wait for their acknowledgement; the next one waits in the socket."""
@@ -47,12 +53,6 @@ SCRATCH = 64 << 10
 
 STEP = MIB
 """A frame is believed so many bytes at first, and each time as many as have come."""
-
-STUCK_SECONDS = 30.0
-"""A frame that is begun, or a reply that is not taken, and makes no progress for so long."""
-
-SWEEP_SECONDS = 10.0
-"""How often idle and stuck connections are looked for."""
 
 WRITE_AHEAD = 256 << 10
 """Bytes of replies beyond which a connection's next request waits until the client has read."""

@@ -1,0 +1,182 @@
+"""How much one process moves through the Kafka door with confluent-kafka, the fastest of Python's Kafka clients.
+
+acks=all, no compression, librdkafka's defaults but for linger.ms; three replicas of each partition. Brokers and client
+share the machine, and their processor time is told apart. Any other broker can be measured in the same way, by its
+address: then its processor time is not known.
+
+    produce   as fast as the client takes records; an error of any record counts
+    consume   everything that was produced, from the beginning, by assignment
+"""
+
+import argparse
+import sys
+import time
+from contextlib import nullcontext
+
+import msgspec
+import psutil  # type: ignore[import-untyped]
+
+from ..cluster import Cluster
+from ..cluster.processes import living
+from .machine import Machine, cpu_seconds, machine
+
+TOPIC = "bench-kafka"
+WARM_UP_S = 2.0
+CHUNK = 1_000  # records between two looks at the clock
+
+
+class KafkaLoad(msgspec.Struct, frozen=True):
+    """What is sent."""
+
+    seconds: float = 20.0
+    value_bytes: int = 100
+    partitions: int = 6
+    linger_ms: int = 5
+    bootstrap: str = ""  # of another broker; empty: a cluster of three of ours
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """One direction."""
+
+    records: int
+    records_per_s: int
+    client_cpu_s_per_million: float
+    broker_cpu_s_per_million: float | None  # of all brokers together; None if they are not ours
+
+
+class KafkaReport(msgspec.Struct, frozen=True):
+    """What `bench kafka --json` prints."""
+
+    machine: Machine
+    load: KafkaLoad
+    produced: Moved
+    consumed: Moved
+    failed: int
+
+
+def measure(load: KafkaLoad) -> KafkaReport:
+    """Produce for so long, then consume all of it."""
+    found = machine()
+    with nullcontext() if load.bootstrap else Cluster(brokers=3) as cluster:
+        brokers: list[psutil.Process] = []
+        if cluster is not None:
+            brokers = [psutil.Process(process.pid) for process in living(cluster.directory)]
+        bootstrap = load.bootstrap if cluster is None else cluster.kafka
+        _create(bootstrap, load, replication=1 if cluster is None else 3)
+        produced, failed = _produce(bootstrap, load, brokers)
+        consumed = _consume(bootstrap, load, brokers)
+    return KafkaReport(found, load, produced, consumed, failed)
+
+
+def _create(bootstrap: str, load: KafkaLoad, replication: int) -> None:
+    from confluent_kafka.admin import AdminClient
+    from confluent_kafka.cimpl import NewTopic  # the admin module does not say that it has it
+
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin.create_topics([NewTopic(TOPIC, load.partitions, replication)])[TOPIC].result(30)
+
+
+class _Meter:
+    """Time and processor time from here on."""
+
+    def __init__(self, brokers: list[psutil.Process]) -> None:
+        self._brokers = brokers
+        self._client = [psutil.Process()]
+        self._cpu = cpu_seconds(self._client), cpu_seconds(brokers)
+        self._began = time.monotonic()
+
+    def moved(self, records: int) -> Moved:
+        """What it took."""
+        passed = time.monotonic() - self._began
+        client, brokers = cpu_seconds(self._client) - self._cpu[0], cpu_seconds(self._brokers) - self._cpu[1]
+        return Moved(
+            records=records,
+            records_per_s=round(records / passed),
+            client_cpu_s_per_million=round(client / records * 1e6, 2),
+            broker_cpu_s_per_million=round(brokers / records * 1e6, 2) if self._brokers else None,
+        )
+
+
+def _produce(bootstrap: str, load: KafkaLoad, brokers: list[psutil.Process]) -> tuple[Moved, int]:
+    from confluent_kafka import Producer
+
+    failures: list[object] = []
+    producer = Producer(
+        {
+            "bootstrap.servers": bootstrap,
+            "acks": "all",
+            "linger.ms": load.linger_ms,
+            "delivery.report.only.error": True,
+            "queue.buffering.max.messages": 1_000_000,
+        }
+    )
+    value = (b"0123456789abcdef" * (load.value_bytes // 16 + 1))[: load.value_bytes]
+
+    def send(seconds: float) -> int:
+        end, sent = time.monotonic() + seconds, 0
+        while time.monotonic() < end:
+            for _ in range(CHUNK):
+                try:
+                    producer.produce(TOPIC, value, on_delivery=lambda error, _: failures.append(error))
+                except BufferError:  # the brokers are behind
+                    producer.poll(0.01)
+                else:
+                    sent += 1
+            producer.poll(0)
+        producer.flush(120)
+        return sent
+
+    warm = send(WARM_UP_S)
+    meter = _Meter(brokers)
+    moved = meter.moved(send(load.seconds))
+    assert warm, "something was sent"
+    return moved, len(failures)
+
+
+def _consume(bootstrap: str, load: KafkaLoad, brokers: list[psutil.Process]) -> Moved:
+    from confluent_kafka import Consumer, TopicPartition
+
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": TOPIC, "enable.auto.commit": False})
+    partitions = [TopicPartition(TOPIC, index, 0) for index in range(load.partitions)]
+    expected = sum(consumer.get_watermark_offsets(partition, timeout=30)[1] for partition in partitions)
+    meter = _Meter(brokers)
+    consumer.assign(partitions)
+    read = 0
+    while read < expected:
+        messages = consumer.consume(10_000, 10.0)
+        if not messages:
+            raise TimeoutError(f"{read} of {expected} records came, then none for 10 s")
+        read += len(messages)
+    moved = meter.moved(read)
+    consumer.close()
+    return moved
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """`barnabas bench kafka`."""
+    try:
+        import confluent_kafka  # noqa: F401
+    except ImportError:
+        sys.stderr.write("confluent-kafka is not installed: pip install confluent-kafka\n")
+        return 1
+    load = KafkaLoad(
+        arguments.seconds, arguments.size, arguments.partitions, arguments.linger_ms, arguments.brokers or ""
+    )
+    report = measure(load)
+    if arguments.json:
+        print(msgspec.json.format(msgspec.json.encode(report)).decode())
+        return 1 if report.failed else 0
+    made_on = report.machine
+    print(
+        f"{made_on.cores} cores, load {made_on.load}, fdatasync p50 {made_on.fdatasync_p50_ms} ms, "
+        f"Python {made_on.python}, {made_on.system}"
+    )
+    for what, moved in (("produced", report.produced), ("consumed", report.consumed)):
+        brokers = moved.broker_cpu_s_per_million
+        print(
+            f"{what} {moved.records} records of {load.value_bytes} B: {moved.records_per_s} records/s; CPU seconds per "
+            f"million: client {moved.client_cpu_s_per_million}" + ("" if brokers is None else f", brokers {brokers}")
+        )
+    if report.failed:
+        print(f"{report.failed} failed", file=sys.stderr)
+    return 1 if report.failed else 0
