@@ -1,6 +1,6 @@
 """What can be done to the nodes of a cluster on this machine, one blow at a time, and how each is undone.
 
-    arena = Arena(formatted, start=cluster.restart)
+    arena = Arena(formatted, start=lambda nodes: cluster.restart(*nodes))
     arena.strike(Blow("kill", node=2))         # a sentence about what was done
     arena.undo(Blow("kill", node=2))           # it is started again
     arena.heal()                               # everything that was done, by whomever, is undone
@@ -49,9 +49,10 @@ class Blow(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing that is done to a node, or between nodes. Numbers that a verb does not use are 0."""
 
     do: Verb
-    node: int = 0
+    node: int = 0  # 0: all nodes at once (kill)
     other: int = 0  # of a cut: who does not hear `node`; 0: all others
     both: bool = False  # of a cut: nor does `node` hear them
+    deaf: bool = False  # of a cut: it is heard, and does not hear
     groups: list[list[int]] = []  # of a split
     delay_ms: int = 0  # of slow and slow-disk
     jitter_ms: int = 0  # of slow
@@ -65,7 +66,7 @@ class Blow(msgspec.Struct, frozen=True, omit_defaults=True):
 class Arena:
     """The nodes of one cluster, which lives on this machine as processes. Refusals are ClusterRefused."""
 
-    def __init__(self, formatted: Formatted, start: Callable[[int], None]) -> None:
+    def __init__(self, formatted: Formatted, start: Callable[[Sequence[int]], None]) -> None:
         self.formatted = formatted
         self._start = start
         self._directory = formatted.directory
@@ -107,10 +108,11 @@ class Arena:
     def undo(self, blow: Blow) -> str:
         """The opposite; empty if there is nothing to undo."""
         match blow.do:
-            case "kill" | "wipe" | "fail-disk" if blow.node not in self.alive():
-                self._inject_nothing(blow.node)
-                self._start(blow.node)
-                return f"node {blow.node} was started again"
+            case "kill" | "wipe" | "fail-disk" if dead := self._dead(blow):
+                for node in dead:
+                    self._inject_nothing(node)
+                self._start(dead)
+                return f"{_names(dead)} {'was' if len(dead) == 1 else 'were'} started again"
             case "stop":
                 return self._continue(blow.node)
             case "isolate" | "cut" | "split" | "bridge" | "slow":
@@ -136,15 +138,24 @@ class Arena:
             if injected(self.formatted.config.data_of(self.formatted.config.node(node))) != NOTHING:
                 self._inject_nothing(node)
                 done.append(f"node {node} was told to behave as it is")
-        for node in self.nodes:
-            if node not in self.alive():
-                self._start(node)
-                done.append(f"node {node} was started again")
+        dead = self._dead(Blow("kill"))
+        if dead:
+            self._start(dead)
+            done.append(f"{_names(dead)} {'was' if len(dead) == 1 else 'were'} started again")
         return done
+
+    def _dead(self, blow: Blow) -> list[int]:
+        """Of the nodes that a blow is about, those that do not live."""
+        alive = self.alive()
+        return [node for node in ([blow.node] if blow.node else self.nodes) if node not in alive]
 
     # --- Processes ---
 
     def _strike_process(self, blow: Blow) -> str:
+        if blow.do == "kill" and not blow.node:
+            alive = self.alive()
+            kill(alive.values())
+            return f"{_names(list(alive))} were killed (kill -9)"
         process = self.alive().get(blow.node)
         if process is None:
             raise ClusterRefused(f"node {blow.node} is not running: `barnabas chaos heal` starts it again.")
@@ -161,7 +172,7 @@ class Arena:
                 return f"node {blow.node} was killed and its data removed"
             case _:
                 terminate([process], STOP_PATIENCE)
-                self._start(blow.node)
+                self._start([blow.node])
                 return f"node {blow.node} was ended in good order and started again"
 
     def _continue(self, node: int) -> str:
@@ -195,10 +206,13 @@ class Arena:
                 return f"node {blow.node} was cut off from all others"
             case "cut":
                 for other in [blow.other] if blow.other else others:
-                    links.cut(blow.node, other)
-                    if blow.both:
+                    if not blow.deaf:
+                        links.cut(blow.node, other)
+                    if blow.deaf or blow.both:
                         links.cut(other, blow.node)
                 whom = f"node {blow.other}" if blow.other else "the others"
+                if blow.deaf:
+                    return f"node {blow.node} does not hear {whom}"
                 return f"node {blow.node} is not heard by {whom}{', nor does it hear them' if blow.both else ''}"
             case "split":
                 self._split(links, blow.groups)
@@ -252,3 +266,7 @@ class Arena:
                 file.seek(place)
                 file.write(bytes([byte[0] ^ 1 << chance.randrange(8)]))
         return f"two bits of {blow.partition}/{path.name} of node {blow.node} were flipped, at bytes {places}"
+
+
+def _names(nodes: Sequence[int]) -> str:
+    return f"node {nodes[0]}" if len(nodes) == 1 else f"nodes {', '.join(map(str, nodes))}"

@@ -37,7 +37,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture
 def arena(cluster: Cluster) -> Iterator[Arena]:
-    made = Arena(cluster.formatted, start=cluster.restart)
+    made = Arena(cluster.formatted, start=lambda nodes: cluster.restart(*nodes))
     yield made
     made.heal()
     cluster.await_isr("orders")
@@ -191,7 +191,7 @@ def test_a_broker_whose_disk_was_replaced_fetches_everything_again_under_a_new_i
                 producer.send("orders", b"x" * 100, partition=number % 4).result(10)
         identity = directory(cluster, 4) / "meta.properties"
         before = identity.read_text()
-        arena = Arena(cluster.formatted, start=cluster.restart)
+        arena = Arena(cluster.formatted, start=lambda nodes: cluster.restart(*nodes))
         arena.strike(Blow("wipe", 4))
         assert not identity.exists()
         arena.undo(Blow("wipe", 4))
@@ -203,7 +203,7 @@ def test_a_broker_whose_disk_was_replaced_fetches_everything_again_under_a_new_i
 
 def test_a_cluster_that_does_not_allow_it_is_not_told_to_fail(tmp_path: Path) -> None:
     with Cluster(brokers=1, data=tmp_path) as cluster:
-        arena = Arena(cluster.formatted, start=cluster.restart)
+        arena = Arena(cluster.formatted, start=lambda nodes: cluster.restart(*nodes))
         with pytest.raises(ClusterRefused, match='`faults = "allowed"`'):
             arena.strike(Blow("fill-disk", 1))
         with pytest.raises(ClusterRefused, match='`links = "proxied"`'):

@@ -181,7 +181,7 @@ def test_what_was_acknowledged_and_is_gone_is_lost_and_named() -> None:
     assert (verdict.valid, verdict.lost) == (False, 1)
     assert failing(verdict)[0] == "every acknowledged record is kept"
     assert any("p1-2 was acknowledged" in example for example in verdict.examples)
-    assert "1 are lost" in next(claim.found for claim in verdict.claims if not claim.holds)
+    assert "1 lost, the first one: " in next(claim.found for claim in verdict.claims if not claim.holds)
 
 
 def test_what_is_there_twice_is_counted() -> None:
@@ -241,6 +241,21 @@ def test_a_leader_is_killed_under_load_and_the_verdict_is_good_and_kept(place: H
     assert kept == {"history.jsonl", "faults.jsonl", "events.jsonl", "verdict.json"}
     judged = place.barnabas("simulate", "--history", "run/history.jsonl")
     assert judged.code == 0, judged.out
+
+
+def test_a_scenario_that_is_made_to_lose_is_seen_to_lose_and_says_what(place: Home) -> None:
+    done = place.barnabas(
+        "chaos", "run", "acks1-kill-leader", "--seconds", "4", "--seed", "5", "--out", "run", "--json", timeout=110
+    )
+    verdict = json.loads(done.out)
+    assert (done.code, verdict["valid"]) == (1, False)
+    assert verdict["lost"] > 0
+    assert "was acknowledged at" in verdict["examples"][0]
+    claims = {claim["name"]: claim["holds"] for claim in verdict["claims"]}
+    assert not claims["every acknowledged record is kept"]
+    assert claims["the logs on disk are whole"]
+    assert claims["everything was read to the end"]
+    assert (place.directory / "run" / "data").exists(), "the nodes' directories are kept"
 
 
 @pytest.mark.parametrize(

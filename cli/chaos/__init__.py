@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,6 +72,7 @@ def _blow(parser: Parser, verb: str) -> None:
     if verb == "cut":
         parser.add_argument("other", metavar="OTHER", nargs="?", help="who does not hear it (default: all others)")
         parser.add_argument("--both", action="store_true", help="nor does it hear them")
+        parser.add_argument("--deaf", action="store_true", help="it does not hear them, and is heard")
     elif verb == "slow":
         parser.add_argument("--delay-ms", type=positive, default=100, metavar="N", help="default: 100")
         parser.add_argument("--jitter-ms", type=whole, default=0, metavar="N", help="up to so much more (default: 0)")
@@ -127,6 +128,7 @@ def _made(arguments: argparse.Namespace, nodes: list[int], seed: int) -> "Blow":
         nodes[0],
         nodes[1] if len(nodes) > 1 else 0,
         getattr(arguments, "both", False),
+        getattr(arguments, "deaf", False),
         delay_ms=getattr(arguments, "delay_ms", 0),
         jitter_ms=getattr(arguments, "jitter_ms", 0),
         bytes_per_s=getattr(arguments, "bytes_per_s", 0),
@@ -154,11 +156,12 @@ def _arena(arguments: argparse.Namespace) -> "Arena":
 
     formatted = existing(data_of(arguments))
 
-    def start(node: int) -> None:
-        command = restart_command(formatted.directory, node)
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise ClusterRefused(done.stderr.strip().removeprefix("barnabas: "))
+    def start(nodes: Sequence[int]) -> None:
+        for node in nodes:
+            command = restart_command(formatted.directory, node)
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise ClusterRefused(done.stderr.strip().removeprefix("barnabas: "))
 
     return Arena(formatted, start)
 

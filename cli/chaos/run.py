@@ -61,7 +61,7 @@ class _Run:
         self.cluster = cluster
         self.began = time.monotonic()
         self._tell = say
-        self.arena = Arena(cluster.formatted, start=cluster.restart)
+        self.arena = Arena(cluster.formatted, start=lambda nodes: cluster.restart(*nodes))
         self.record = Record(directory / "history.jsonl")
         self.figures = Figures(cluster.directory)
 

@@ -25,6 +25,7 @@ from ...cluster.settings import ClusterConfig
 from .targets import Target, parse
 
 TOPIC = "chaos"
+EVERYBODY = "all"  # a target: every node at once, to be killed
 SCENARIOS = CONFIGS / "chaos"
 
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
@@ -50,6 +51,7 @@ class WorkloadPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rate: Some = 200  # records a second, of all producers together
     value_bytes: Annotated[int, Meta(ge=32, le=100_000)] = 100
     acks: Literal["all", 1] = "all"
+    reread_every: Seconds = 0.0  # so often one more consumer reads everything from the beginning; 0: never
 
 
 class TimelinePart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,6 +74,7 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"la
     lasting: Seconds | None = None  # None: until the end of the impact
     other: str = ""  # of a cut: who does not hear the target; nobody named: all others
     both: bool = False
+    deaf: bool = False
     groups: list[list[int]] = []
     delay_ms: int = 0
     jitter_ms: int = 0
@@ -83,7 +86,7 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"la
     def blow(self, node: int, other: int, seed: int) -> Blow:
         """The blow at a node."""
         return Blow(
-            self.do, node, other, self.both, self.groups, self.delay_ms, self.jitter_ms, self.bytes_per_s,
+            self.do, node, other, self.both, self.deaf, self.groups, self.delay_ms, self.jitter_ms, self.bytes_per_s,
             self.left_mb * 1_000_000, int(self.offset_s * 1000), self.partition, seed,
         )  # fmt: skip
 
@@ -103,7 +106,7 @@ class ChecksPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     converge_s: Seconds = 30.0  # from the end of the faults until every replica is in sync again
     failed_sends: Annotated[int, Meta(ge=0)] | None = None  # at most; None: as many as like
     ends_nodes: bool = False  # the faults may end a process by themselves
-    acknowledged: Literal["kept", "lost"] = "kept"  # "lost" is for scenarios that are made to lose: it must be seen
+    events: list[str] = []  # kinds of events that nodes must have told
 
 
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"faults": "fault"}):
@@ -111,6 +114,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={
 
     title: str
     name: str = ""
+    loses: bool = False  # it is made to lose acknowledged records, so its verdict is not good
     cluster: ClusterPart = ClusterPart()
     workload: WorkloadPart = WorkloadPart()
     timeline: TimelinePart = TimelinePart()
@@ -181,7 +185,7 @@ def _problem(scenario: Scenario) -> str:
         if fault.do == "split" and len(fault.groups) != 2:
             return f"[[fault]] number {number} needs `groups`, two lists of nodes"
         for text in (fault.target, fault.other):
-            if text and not isinstance(parse(text), Target):
+            if text and text != EVERYBODY and not isinstance(parse(text), Target):
                 return f"[[fault]] number {number}: {parse(text)}"
     known = set(Verb.__args__)  # type: ignore[attr-defined]
     for verb in scenario.random.weights if scenario.random is not None else ():

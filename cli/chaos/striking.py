@@ -19,7 +19,7 @@ from ...client.errors import BarnabasError
 from ...cluster.blows import Arena, Blow
 from ...cluster.formatting import ClusterRefused
 from .plan import Planned
-from .scenario import TOPIC
+from .scenario import EVERYBODY, TOPIC
 from .targets import Target, parse, resolve
 from .workload import now_us
 
@@ -87,7 +87,7 @@ class Striker:
         return self.struck[-1]
 
     def _find(self, target: str, chance: Random) -> int:
-        if not target:
+        if target in ("", EVERYBODY):
             return 0
         found = parse(target)
         assert isinstance(found, Target), "the scenario was checked when it was read"
@@ -98,7 +98,8 @@ class Striker:
             [picture] = self._admin.describe_topics([TOPIC], timeout=2.0)
         except BarnabasError:
             return []
-        return [f"{TOPIC}-{partition.index}" for partition in picture.partitions if partition.leader == node]
+        led = [partition.index for partition in picture.partitions if node in (0, partition.leader)]
+        return [f"{TOPIC}-{index}" for index in led]
 
     def _undo(self, struck: Struck) -> None:
         try:

@@ -20,7 +20,7 @@ from .scenario import Scenario
 from .striking import Struck
 
 LEASE_US = 3_000_000  # a leader that was cut off may tell an old end for so long: its lease, and some
-LOST = ("lost-write", "unseen", "inconsistent-offsets")
+LOST = ("lost-write", "unseen")
 DOUBLED = ("duplicate",)
 SHOWN = 20  # anomalies that are told in words
 MORE_DESCRIPTORS, MORE_THREADS, MORE_BYTES = 60, 10, 120 << 20  # a node may have, after all is healed
@@ -108,7 +108,7 @@ def judge(evidence: Evidence) -> Verdict:
     acks = [figure.next_ack_ms for figure in blows]
     claims = [
         _claim("something was acknowledged", outcomes["ok"] > 0, f"{outcomes['ok']} of {len(sends)} records"),
-        _kept(lost, judged.anomalies, scenario),
+        _kept(lost, judged.anomalies),
         _claim("nothing is there twice", not doubled, f"{doubled} records"),
         _claim("nothing else that no log can explain", not _others(kinds), _counts(_others(kinds)) or "nothing"),
         _claim("everything was read to the end", evidence.read_everything, f"{judged.counts.get('read', 0)} records"),
@@ -129,6 +129,9 @@ def judge(evidence: Evidence) -> Verdict:
         _claim("no process failed by itself", not evidence.last_words, _few(evidence.last_words)),
         _resources(evidence),
     ]
+    for kind in checks.events:
+        times = sum(event.event == kind for event in evidence.events)
+        claims.append(_claim(f"the nodes told of {kind}", times > 0, f"{times} times"))
     if checks.failed_sends is not None:
         failed = outcomes["fail"] + outcomes["info"]
         claims.append(_claim(f"at most {checks.failed_sends} sends fail", failed <= checks.failed_sends, f"{failed}"))
@@ -141,7 +144,7 @@ def judge(evidence: Evidence) -> Verdict:
         duplicated=doubled,
         reordered=sum(_others(kinds).values()),
         anomalies=dict(sorted(kinds.items())),
-        examples=[anomaly.sentence for anomaly in judged.anomalies[:SHOWN]],
+        examples=[anomaly.sentence for anomaly in _worst_first(judged.anomalies)[:SHOWN]],
         sent=len(sends),
         acknowledged=outcomes["ok"],
         failed=outcomes["fail"],
@@ -162,10 +165,13 @@ def _claim(name: str, holds: bool, found: str) -> Claim:
     return Claim(name, holds, found)
 
 
-def _kept(lost: int, anomalies: Sequence[Anomaly], scenario: Scenario) -> Claim:
-    first = next((anomaly.sentence for anomaly in anomalies if anomaly.kind in LOST), "")
-    found = f"{lost} are lost: {first}" if lost else "all are there"
+def _kept(lost: int, anomalies: Sequence[Anomaly]) -> Claim:
+    found = f"{lost} lost, the first one: {_worst_first(anomalies)[0].sentence}" if lost else "all are there"
     return _claim("every acknowledged record is kept", not lost, found)
+
+
+def _worst_first(anomalies: Sequence[Anomaly]) -> list[Anomaly]:
+    return sorted(anomalies, key=lambda anomaly: (anomaly.kind not in LOST, anomaly.kind not in DOUBLED))
 
 
 def _others(kinds: Mapping[str, int]) -> dict[str, int]:

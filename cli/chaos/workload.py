@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
 
@@ -78,6 +78,8 @@ class Workload:
         for number in range(1, part.consumers + 1):
             self._readers.append(self._begin(f"c{number}", self._consume))
         self._readers.append(self._begin("asker", self._ask))
+        if part.reread_every:
+            self._readers.append(self._begin("again", self._reread))
 
     def _begin(self, name: str, run: Callable[[str], None]) -> threading.Thread:
         thread = threading.Thread(target=run, args=(name,), name=name, daemon=True)
@@ -138,9 +140,22 @@ class Workload:
     def _consume(self, name: str) -> None:
         with Consumer(self._bootstrap, assignments=self._places, start="earliest") as consumer:
             moment = now_us()
-            self.record.add(*(Op(name, "assign", f"{topic}-{index}", moment, moment) for topic, index in self._places))
+            self.record.add(*(Op(name, "assign", _key(place), moment, moment) for place in self._places))
             while not self._quiet.is_set():
                 self._poll(consumer, name, 0.5, final=False)
+
+    def _reread(self, name: str) -> None:
+        """Consumers that come, read everything from the beginning to the end, and go."""
+        number = 0
+        while not self._quiet.wait(self._part.reread_every):
+            number += 1
+            with Consumer(self._bootstrap, assignments=self._places, start="earliest") as consumer:
+                try:
+                    ends = consumer.end_offsets(self._places, 5.0)
+                    while not self._quiet.is_set() and self._behind(consumer, ends):
+                        self._poll(consumer, f"{name}{number}", 1.0, final=False)
+                except BarnabasError as error:
+                    self.record.complain(error)
 
     def _poll(self, consumer: Consumer, name: str, timeout: float, *, final: bool) -> int:
         """One poll, written down; how many records it brought."""
@@ -169,31 +184,34 @@ class Workload:
                     continue
                 done = now_us()
                 self.record.add(
-                    *(Op(name, "latest", f"{topic}-{index}", called, done, offset=ends[TopicPartition(topic, index)])
-                      for topic, index in self._places)
-                )  # fmt: skip
+                    *(Op(name, "latest", _key(place), called, done, offset=ends[place]) for place in self._places)
+                )
 
     # --- The end ---
 
     def read_all(self, timeout: float) -> bool:
         """Read every partition from the beginning to the end; whether that was reached in time."""
-        known = {f"{topic}-{index}": 0 for topic, index in self._places}
+        known = {_key(place): 0 for place in self._places}
         for op in self.record.sends():
             known[op.key] = max(known[op.key], op.offset + 1)
         deadline = time.monotonic() + timeout
         with Consumer(self._bootstrap, assignments=self._places, start="earliest") as consumer:
             ends = consumer.end_offsets(self._places, timeout)
             for place in self._places:
-                key = f"{place.topic}-{place.partition}"
+                key = _key(place)
                 known[key] = max(known[key], ends[place])
                 self.record.add(Op("final", "poll", key, now_us(), now_us(), final=True))
             while time.monotonic() < deadline:
-                behind = [
-                    (topic, index)
-                    for topic, index in self._places
-                    if consumer.position(topic, index, timeout) < known[f"{topic}-{index}"]
-                ]
-                if not behind:
+                if not self._behind(consumer, {place: known[_key(place)] for place in self._places}):
                     return True
                 self._poll(consumer, "final", 0.5, final=True)
         return False
+
+    def _behind(self, consumer: Consumer, ends: Mapping[TopicPartition, int]) -> bool:
+        """Whether there is something before these ends that this consumer has not read."""
+        return any(consumer.position(*place, timeout=10.0) < end for place, end in ends.items())
+
+
+def _key(place: TopicPartition) -> str:
+    """A partition as histories call it."""
+    return f"{place.topic}-{place.partition}"
