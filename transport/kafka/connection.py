@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from socket import SO_KEEPALIVE, SOL_SOCKET
 from typing import TYPE_CHECKING, cast
 
 from ...storage.disk import Buffer
@@ -69,6 +70,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(high=WRITE_AHEAD)
+        self.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_KEEPALIVE, 1)  # a client may vanish unheard
         self._door.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

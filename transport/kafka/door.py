@@ -106,9 +106,8 @@ class Door:
         self._loop, self._ready = loop, ready
         host, _, port = self.address.rpartition(":")
         try:
-            listener = socket.create_server(
-                (host.strip("[]"), int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET
-            )
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            listener = socket.create_server((host.strip("[]*"), int(port)), family=family)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise TransportError(f"cannot listen for Kafka clients at {self.address}: {reason}") from None

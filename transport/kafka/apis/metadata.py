@@ -115,9 +115,14 @@ def _known(view: View, topic: TopicState) -> MetadataResponseTopic:
 
 
 def _partition(view: View, state: PartitionState) -> MetadataResponsePartition:
-    led = state.leader >= 0 and view.alive(state.leader)
+    led = state.leader >= 0 and view.place(state.leader) is not None
+    hidden = not led and state.leader >= 0 and view.alive(state.leader)  # it leads, and does not listen to such clients
     return MetadataResponsePartition(
-        error_code=ErrorCode.NONE if led else ErrorCode.LEADER_NOT_AVAILABLE,
+        error_code=ErrorCode.NONE
+        if led
+        else ErrorCode.LISTENER_NOT_FOUND
+        if hidden
+        else ErrorCode.LEADER_NOT_AVAILABLE,
         partition_index=state.partition.index,
         leader_id=state.leader if led else -1,
         leader_epoch=state.leader_epoch,

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from functools import partial
 
-from ....actors.client_commands import Command, DropTopic, Failure, MakeTopic, Why
+from ....actors.admin_messages import ConfigResource, CreateTopic, DescribeConfigs
+from ....actors.client_commands import Change, Command, DropTopic, Failure, Why
+from ....actors.configs import describe_configs
 from ....actors.errors import ErrorCode
 from ..exchange import Exchange, Outcome
 from ..messages.create_topics import (
     CreatableTopic,
+    CreatableTopicConfigs,
     CreatableTopicResult,
     CreateTopicsRequest,
     CreateTopicsResponse,
@@ -31,9 +34,9 @@ async def create_topics(request: CreateTopicsRequest, exchange: Exchange) -> Cre
     times = Counter(topic.name for topic in request.topics)
     results = {topic.name: _refused(topic, times[topic.name]) for topic in request.topics}
     making = [topic for topic in request.topics if results[topic.name] is None]
-    outcomes = await exchange.commands([partial(_make, topic, request.timeout_ms) for topic in making])
+    outcomes = await exchange.commands([partial(_make, topic, request) for topic in making])
     for topic, outcome in zip(making, outcomes, strict=True):
-        results[topic.name] = _made(topic, outcome, exchange)
+        results[topic.name] = _made(topic, outcome, exchange, request.validate_only)
     return CreateTopicsResponse(topics=[result for result in results.values() if result is not None])
 
 
@@ -41,23 +44,52 @@ def _refused(topic: CreatableTopic, times: int) -> CreatableTopicResult | None:
     """What is refused here; None for what the controller is to decide."""
     if times > 1:
         return _no(topic.name, ErrorCode.INVALID_REQUEST, "The topic is named twice in the request.")
+    nameless = next((config.name for config in topic.configs if config.value is None), None)
+    if nameless is not None:
+        return _no(topic.name, ErrorCode.INVALID_CONFIG, f"{nameless} has no value.")
+    if not topic.assignments:
+        return None
+    if topic.num_partitions != -1 or topic.replication_factor != -1:
+        reason = "Replicas are assigned by hand, so partitions and replication factor must both be -1."
+        return _no(topic.name, ErrorCode.INVALID_REQUEST, reason)
+    if sorted(given.partition_index for given in topic.assignments) != [*range(len(topic.assignments))]:
+        reason = "Replicas that are assigned by hand are those of partitions 0, 1 and so on, each of them once."
+        return _no(topic.name, ErrorCode.INVALID_REPLICA_ASSIGNMENT, reason)
     return None
 
 
-def _make(topic: CreatableTopic, timeout_ms: int, token: object) -> Command:
-    configs = {config.name: config.value or "" for config in topic.configs}
-    return MakeTopic(token, topic.name, topic.num_partitions, topic.replication_factor, configs, max(timeout_ms, 0))
+def _make(topic: CreatableTopic, request: CreateTopicsRequest, token: object) -> Command:
+    by_hand = sorted((given.partition_index, given.broker_ids) for given in topic.assignments)
+    wanted = partial(
+        CreateTopic,
+        name=topic.name,
+        partitions=topic.num_partitions,
+        replication=topic.replication_factor,
+        configs={config.name: config.value or "" for config in topic.configs},
+        assignments=[brokers for _, brokers in by_hand],
+        validate_only=request.validate_only,
+    )
+    led = 0 if request.validate_only else 1  # wait for leaders: then whoever made the topic can use it
+    return Change(token, topic.name, wanted, max(request.timeout_ms, 0), led)
 
 
-def _made(topic: CreatableTopic, outcome: Outcome, exchange: Exchange) -> CreatableTopicResult:
+def _made(topic: CreatableTopic, outcome: Outcome, exchange: Exchange, validated: bool) -> CreatableTopicResult:
     if outcome.failure is not None:
         error, sentence = said(outcome.failure)
         return _no(topic.name, error, sentence)
-    result = CreatableTopicResult(topic.name, uuid_of(outcome.topic_id), error_message=None)
+    result = CreatableTopicResult(topic.name, error_message=None)
     made = exchange.view.topic(topic.name)
-    if made is not None and made.partitions:
-        result.num_partitions = made.partitions
-        result.replication_factor = len(exchange.view.partitions(made)[0].replicas)
+    if validated or made is None:
+        return result
+    result.topic_id = uuid_of(made.id)
+    result.num_partitions = made.partitions
+    result.replication_factor = len(exchange.view.partitions(made)[0].replicas)
+    [picture] = describe_configs(
+        exchange.view.image, DescribeConfigs(0, [ConfigResource("topic", topic.name)])
+    ).resources
+    result.configs = [
+        CreatableTopicConfigs(entry.name, entry.value, entry.read_only, entry.source) for entry in picture.entries
+    ]
     return result
 
 
