@@ -22,11 +22,11 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 from .disk import Buffer, Generation, StorageError
 from .unsynced import ancestors
-from .whole import WholeFileSystem, syncfs, syncfs_suffices
+from .whole import WholeFileSystem, syncfs, syncfs_suffices, unwritten_bytes
 
 THREADS = 8
 FEW = 4  # so many files are synced one after the other: anything else would cost more than it saves
@@ -68,6 +68,9 @@ class System:
     def sync_all(self, fd: int) -> None:
         syncfs(fd)
 
+    def unwritten_bytes(self) -> int:
+        return unwritten_bytes()
+
 
 class Target:
     """A file or directory to be flushed. `fd` is a duplicate that the flush closes; None means: open it by its path."""
@@ -92,6 +95,27 @@ class Pending(Target):
         self.temporary = temporary
 
 
+class Threads:
+    """The threads of a disk that sync files in parallel: made when they are first needed."""
+
+    def __init__(self) -> None:
+        self._pool: ThreadPoolExecutor | None = None
+
+    def each(self, sync: Callable[[Target], None], targets: Sequence[Target]) -> None:
+        """Sync all of them. Raises the first error, after all have ended."""
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="flush")
+        synced = [self._pool.submit(sync, target) for target in targets]
+        wait(synced)
+        for each in synced:
+            each.result()
+
+    def close(self) -> None:
+        """The last flush ends by itself, if one is under way."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False)
+
+
 class RealFlush:
     """What `RealDisk.start_flush` returns. `run` may be called once, in any thread."""
 
@@ -101,6 +125,7 @@ class RealFlush:
         root: str,
         system: System,
         whole: WholeFileSystem,
+        threads: Threads,
         moving: threading.Lock,
         files: list[Target],
         directories: list[Target],
@@ -112,6 +137,7 @@ class RealFlush:
         self._root = root
         self._system = system
         self._whole = whole
+        self._threads = threads
         self._moving = moving
         self._files = files
         self._directories = directories
@@ -145,9 +171,7 @@ class RealFlush:
         if self._whole.usable():
             self._whole.sync()
             return
-        with ThreadPoolExecutor(THREADS, thread_name_prefix="flush") as pool:
-            for _ in pool.map(sync, targets):
-                pass  # raises the first error, after all have ended
+        self._threads.each(sync, targets)
 
     def _sync_content(self, target: Target) -> None:
         if target.fd is not None:

@@ -32,7 +32,7 @@ from pathlib import Path
 
 from .disk import Buffer, DiskFull, Flush, Generation, StorageError
 from .files import OUT_OF_DESCRIPTORS, FileReader, OpenFile, OpenFiles, open_file_limit
-from .flush import Pending, RealFlush, System, Target, sentence
+from .flush import Pending, RealFlush, System, Target, Threads, sentence
 from .reaper import Reaper
 from .unsynced import LOCK, REPLACING, Unsynced, ancestors, checked, checked_directory, inside, moved, parent
 from .whole import WholeFileSystem
@@ -66,6 +66,7 @@ class RealDisk(FileReader):
         self._flush: RealFlush | None = None  # the one in progress
         self._reaper = Reaper()
         self._moving = threading.Lock()  # held while names change that a flush may be using
+        self._threads = Threads()
         self._free = (float("-inf"), 0)  # when it was asked for, and what it was then, less what was written since
         self._lock: int | None = None  # descriptor that holds the flock, once `lock` was called
         try:
@@ -74,7 +75,7 @@ class RealDisk(FileReader):
         except OSError as error:
             raise StorageError(sentence("open", self._root, error)) from error
         sync_all = self._system.sync_all if self._system.can_sync_all(self._root) else None
-        self._whole = WholeFileSystem(self._root, sync_all, clock)
+        self._whole = WholeFileSystem(self._root, sync_all, self._system.unwritten_bytes, clock)
 
     # -- what is known
 
@@ -253,6 +254,7 @@ class RealDisk(FileReader):
             self._root,
             self._system,
             self._whole,
+            self._threads,
             self._moving,
             files,
             [Target(path) for path in directories],
@@ -301,6 +303,7 @@ class RealDisk(FileReader):
         self._open.close_below("")
         self._reaper.close()
         self._whole.close()
+        self._threads.close()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

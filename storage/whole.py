@@ -7,18 +7,22 @@ as much processor time, one syncfs 2.7 ms and 0.3 ms of processor time.
 * It is used only where it is known to do as much as fdatasync and fsync of every directory would: Linux from 5.8 on,
   which is when it began to report pages that could not be written, on file systems that commit all of their metadata
   in it. An error is reported once per open descriptor, so ours is opened before the first write and kept.
-* It also writes what others wrote to the same file system, and waits for that. A call that took long is not repeated
-  for a hundred times as long as it took; so whatever the neighbours do, that costs one percent of the time.
+* It also writes what others wrote to the same file system, or our own topics that leave that to the operating system,
+  and waits for it. So it is not used while the machine has more than a little that is not written yet. And a call that
+  took long all the same is not repeated for a hundred times as long as it took.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable
 from functools import cache
 
 FILE_SYSTEMS = frozenset({"ext4", "xfs", "btrfs"})
+LITTLE = 64 << 20  # bytes that the whole machine has not written yet; a disk takes them in about 100 ms
+LOOK_SECONDS = 0.05
 SLOW_SECONDS = 0.1
 REST = 100.0  # times what a slow call took
 
@@ -69,18 +73,38 @@ def _file_system(root: str) -> str:
     return ""
 
 
+def unwritten_bytes() -> int:
+    """What all programs of this machine have written and the kernel has not: Linux's Dirty and Writeback."""
+    with open("/proc/meminfo", "rb") as file:
+        fields = [line.split() for line in file if line.startswith((b"Dirty:", b"Writeback:"))]
+    return sum(int(kilobytes) << 10 for _, kilobytes, *_ in fields)
+
+
 class WholeFileSystem:
     """The file system of a data directory, for one flusher. `sync` is the call; None where it does not suffice."""
 
-    def __init__(self, root: str, sync: Callable[[int], None] | None, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        root: str,
+        sync: Callable[[int], None] | None,
+        unwritten: Callable[[], int] = unwritten_bytes,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._sync = sync
+        self._unwritten = unwritten
         self._clock = clock
         self._fd = -1 if sync is None else os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._not_before = float("-inf")
+        self._little = (float("-inf"), False)  # when it was looked, and whether little was unwritten then
 
     def usable(self) -> bool:
         """Whether `sync` is worth a try now."""
-        return self._fd >= 0 and self._clock() >= self._not_before
+        now = self._clock()
+        if self._fd < 0 or now < self._not_before:
+            return False
+        if now - self._little[0] >= LOOK_SECONDS:
+            self._little = (now, self._unwritten() <= LITTLE)
+        return self._little[1]
 
     def sync(self) -> None:
         """Everything written so far is durable when this returns. Raises OSError."""

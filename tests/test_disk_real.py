@@ -24,7 +24,7 @@ from barnabas.storage.disk import Buffer, DiskFull, StorageError
 from barnabas.storage.files import FileReader
 from barnabas.storage.flush import FEW, System
 from barnabas.storage.real import RealDisk
-from barnabas.storage.whole import syncfs, syncfs_suffices
+from barnabas.storage.whole import LITTLE, LOOK_SECONDS, syncfs, syncfs_suffices, unwritten_bytes
 
 
 class Broken(System):
@@ -39,6 +39,7 @@ class Broken(System):
         self.whole = False  # whether the whole file system can be flushed at once
         self.on_whole_sync: Callable[[], None] = lambda: None
         self.whole_syncs = 0
+        self.unwritten = 0
         self.synced: list[int] = []  # inodes
         self.read_at_most = 1 << 30
 
@@ -76,6 +77,9 @@ class Broken(System):
         self.on_whole_sync()
         super().sync_all(fd)
         self.whole_syncs += 1
+
+    def unwritten_bytes(self) -> int:
+        return self.unwritten
 
 
 @pytest.fixture
@@ -302,6 +306,31 @@ def test_a_call_that_wrote_what_others_wrote_is_not_repeated_soon(tmp_path: Path
     flush(disk)
     assert system.whole_syncs == 2
     disk.close()
+
+
+@needs_syncfs
+def test_what_others_have_not_written_yet_is_not_waited_for(tmp_path: Path) -> None:
+    now = 0.0
+    disk, system = whole_disk(tmp_path, lambda: now)
+    system.unwritten = LITTLE + 1
+    touch(disk, 100)
+    flush(disk)
+    assert system.whole_syncs == 0
+    assert {inode(tmp_path / f"data/d/{index}") for index in range(100)} <= set(system.synced)
+    system.unwritten = LITTLE
+    now += LOOK_SECONDS
+    touch(disk, 100)
+    flush(disk)
+    assert system.whole_syncs == 1
+    disk.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+def test_the_kernel_tells_how_much_is_not_written_yet(tmp_path: Path) -> None:
+    with (tmp_path / "large").open("wb") as file:
+        file.write(bytes(32 << 20))
+        file.flush()
+        assert unwritten_bytes() > 0
 
 
 @needs_syncfs
