@@ -59,8 +59,11 @@ class EpochCache:
 
     def epoch_at(self, offset: int) -> int:
         """The epoch of the record at `offset`; -1 if it lies before the oldest entry."""
-        after = bisect_right(self.entries, offset, key=_start_of)
-        return self.entries[after - 1].epoch if after else -1
+        entries = self.entries
+        if entries and offset >= entries[-1].start:
+            return entries[-1].epoch
+        after = bisect_right(entries, offset, key=_start_of)
+        return entries[after - 1].epoch if after else -1
 
     def truncate_from_end(self, offset: int) -> bool:
         """The log was cut at `offset`, perhaps its very end: an empty last entry goes too (KAFKA-10706)."""

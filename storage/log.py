@@ -34,7 +34,6 @@ from .epochs import EpochCache
 from .producers import ProducerStates
 from .reading import CorruptLog, OffsetOutOfRange
 from .records import (
-    HEADER,
     BatchHeader,
     InvalidBatch,
     check_crc,
@@ -47,7 +46,7 @@ from .segment import (
     MAX_RELATIVE,
     BadBatch,
     Segment,
-    batch_fault,
+    chain_fault,
     index_path,
     log_path,
     snapshot_path,
@@ -89,6 +88,7 @@ class Log(Swapping):
         super().__init__(disk, directory, settings, recovered)
         self.topic_id = topic_id
         self.producers = recovered.producers
+        self.lazy = settings.durability == "os"  # what is written counts at once, and no flush is asked for it
         self.bytes_in = 0  # written since it was opened
         self._since_snapshot = 0
         self._safe_end = recovered.end  # everything below survives the loss of power
@@ -152,11 +152,12 @@ class Log(Swapping):
 
     def configure(self, settings: LogSettings) -> None:
         """The topic was altered: from now on it is kept like this."""
-        was_lazy = self._lazy
+        was_lazy = self.lazy
         self.settings = settings
         if settings.compacted:
             self.compact(0)
-        if was_lazy and not self._lazy:
+        self.lazy = self.settings.durability == "os"
+        if was_lazy and not self.lazy:
             self._unsynced.append((self.disk.flush_lazy(self.directory), self.end))
 
     # What is known
@@ -171,10 +172,6 @@ class Log(Swapping):
         return self.directory
 
     @property
-    def _lazy(self) -> bool:
-        return self.settings.durability == "os"
-
-    @property
     def settled(self) -> bool:
         """Whether no flush has anything to tell this log: `synced` need not be called."""
         waits = self._unsynced or self._reset is not None or self._retiring or self.swapping
@@ -183,7 +180,8 @@ class Log(Swapping):
     @property
     def durable_end(self) -> int:
         """What counts as durable: with durability "os" everything that was written."""
-        return self.end if self._lazy else min(self._safe_end, self.end)
+        safe, end = self._safe_end, self.end
+        return end if self.lazy or safe > end else safe
 
     @property
     def recovery_point(self) -> int:
@@ -200,13 +198,13 @@ class Log(Swapping):
     def append(self, batch: bytearray | bytes, epoch: int, now_ms: int) -> Appended:
         """As leader: give one checked batch (`check_incoming`, `producers.check`) its place. Keeps a bytearray."""
         data = batch if isinstance(batch, bytearray) else bytearray(batch)
+        patch(data, self.end, epoch)
         header = parse_header(data)
         assert header.size == len(data), f"a batch of {header.size} bytes expected, {len(data)} bytes found"
-        assert header.size <= self.settings.max_batch_bytes, f"a batch of {header.size} bytes was let in"
+        assert len(data) <= self.settings.max_batch_bytes, f"a batch of {header.size} bytes was let in"
         if epoch != self.epochs.latest:
             self.assign_epoch(epoch)
-        patch(data, self.end, epoch)
-        return self._write(data, [BatchHeader._make(HEADER.unpack_from(data))], now_ms)
+        return self._write(data, [header], now_ms)
 
     def append_replica(self, data: Buffer) -> Appended:
         """As follower: batches as the leader sent them. All are checked before any is written; raises InvalidBatch.
@@ -215,17 +213,15 @@ class Log(Swapping):
         """
         content = data if isinstance(data, bytes) else bytes(data)
         headers: list[BatchHeader] = []
-        expected, epoch = self.end, self.epochs.epoch_at(self.end - 1)
+        expected, epoch, most = self.end, self.epochs.epoch_at(self.end - 1), self.settings.max_batch_bytes
         for position, header in iter_headers(content):
             if not headers and not self.segments and header.base_offset < self.start == expected < header.next_offset:
                 expected = header.base_offset
-            fault = batch_fault(header, expected, epoch, self.compacted)
+            fault = chain_fault(header, expected, epoch, self.compacted)
             if fault:
                 raise InvalidBatch("malformed", f"{self.directory} cannot take what follows {expected - 1}: {fault}")
-            if header.size > self.settings.max_batch_bytes:
-                raise InvalidBatch(
-                    "too_large", f"a batch of {header.size} bytes, at most {self.settings.max_batch_bytes}"
-                )
+            if header.size > most:
+                raise InvalidBatch("too_large", f"a batch of {header.size} bytes, at most {most}")
             if not check_crc(content, header, position):
                 raise InvalidBatch("bad_crc", f"the CRC of the batch at offset {expected} is not {header.crc:#010x}")
             headers.append(header)
@@ -251,26 +247,26 @@ class Log(Swapping):
         return epochs
 
     def _write(self, data: bytes | bytearray, headers: list[BatchHeader], now_ms: int) -> Appended:
-        segment = self._segment_for(headers, len(data), now_ms)
-        generation = self.disk.append(segment.path, data, lazy=self._lazy)
+        size = len(data)
+        segment = self._segment_for(headers, size, now_ms)
+        generation = self.disk.append(segment.path, data, lazy=self.lazy)
         if segment.created is None:
             segment.created = generation
-        position = 0
+        position, single, last = 0, len(headers) == 1, -1
         for header in headers:
             segment.note(header)
             self.producers.apply(header)
-            whole = len(headers) == 1
-            piece = data if whole else data[position : position + header.size]
-            self._tail.add(header.base_offset, header.last_offset, piece)
+            last = header.last_offset
+            self._tail.add(header.base_offset, last, data if single else data[position : position + header.size])
             position += header.size
-        self.end = headers[-1].next_offset
-        self._since_snapshot += len(data)
-        self.bytes_in += len(data)
-        if not self._lazy:
-            self._unsynced.append((generation, self.end))
-        if segment.index is not None and len(segment.index) - segment.index_saved >= LAZY_ENTRIES:
+        self.end = last + 1
+        self._since_snapshot += size
+        self.bytes_in += size
+        if not self.lazy:
+            self._unsynced.append((generation, last + 1))
+        if segment.index is not None and len(segment.index.offsets) - segment.index_saved >= LAZY_ENTRIES:
             self._save_index(segment, lazy=True)
-        return Appended(headers[0].base_offset, headers[-1].last_offset, generation, len(data))
+        return Appended(headers[0].base_offset, last, generation, size)
 
     def assign_epoch(self, epoch: int) -> Generation | None:
         """As leader: `epoch` begins at the end of the log. None if it has begun already."""
@@ -286,12 +282,12 @@ class Log(Swapping):
     def _segment_for(self, headers: list[BatchHeader], size: int, now_ms: int) -> Segment:
         """The segment for the next batches, rolled if it is full, old or out of relative offsets."""
         if self.segments:
-            active = self.segments[-1]
-            age = max(headers[-1].max_timestamp, now_ms) - active.first_timestamp if active.first_timestamp >= 0 else 0
+            active, last = self.segments[-1], headers[-1]
+            age = max(last.max_timestamp, now_ms) - active.first_timestamp if active.first_timestamp >= 0 else 0
             if active.size and (
                 active.size + size > self.settings.segment_bytes
                 or age > self.settings.segment_ms
-                or headers[-1].last_offset - active.base > MAX_RELATIVE
+                or last.last_offset - active.base > MAX_RELATIVE
             ):
                 self._seal(active)
             elif self._since_snapshot >= self.settings.snapshot_interval:
@@ -306,7 +302,7 @@ class Log(Swapping):
             self._seal(self.segments[-1])
             active = self._add_segment(self.end)
             active.created = self.disk.append(active.path, b"")
-            if not self._lazy:
+            if not self.lazy:
                 self._unsynced.append((active.created, self.end))
 
     def _add_segment(self, base: int) -> Segment:
@@ -318,7 +314,7 @@ class Log(Swapping):
     def _seal(self, segment: Segment) -> None:
         segment.seal()
         self._snapshot(segment)
-        if self._lazy:
+        if self.lazy:
             self._unsynced.append((self.disk.flush_lazy(segment.path), self.end))
         segment.unload()
 
@@ -461,7 +457,7 @@ class Log(Swapping):
 
     def flush(self) -> Generation:
         """Ask for what was written lazily; the generation to wait for before `recovery_point` is everything."""
-        if not self._lazy:
+        if not self.lazy:
             return self._unsynced[-1][0] if self._unsynced else self.disk.flush_lazy(self.directory)
         generation = self.disk.flush_lazy(self.directory)
         self._unsynced.append((generation, self.end))

@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Collection, MutableSequence, Sequence
 from random import Random
 
-from .disk import Buffer, DiskFull, Flush, Generation, StorageError
+from .disk import ONE_BUFFER, Buffer, DiskFull, Flush, Generation, StorageError
 from .memory_tree import Change, Directory, File, Snapshot, Version
 from .unsynced import Unsynced, checked, checked_directory, inside, parent
 
@@ -144,7 +144,7 @@ class MemoryDisk:
 
     def append(self, path: str, data: Buffer | Sequence[Buffer], *, lazy: bool = False) -> Generation:
         self._writable("append to", path)
-        buffers = [data] if isinstance(data, bytes | bytearray | memoryview) else list(data)
+        buffers = [data] if isinstance(data, ONE_BUFFER) else list(data)
         length = sum(memoryview(buffer).nbytes for buffer in buffers)
         file = self._root.find(path)
         if isinstance(file, Directory):

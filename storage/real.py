@@ -30,7 +30,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .disk import Buffer, DiskFull, Flush, Generation, StorageError
+from .disk import ONE_BUFFER, Buffer, DiskFull, Flush, Generation, StorageError
 from .files import OUT_OF_DESCRIPTORS, FileReader, OpenFile, OpenFiles, open_file_limit
 from .flush import Pending, RealFlush, System, Target, Threads, sentence
 from .reaper import Reaper
@@ -130,8 +130,10 @@ class RealDisk(FileReader):
     # -- writing
 
     def append(self, path: str, data: Buffer | Sequence[Buffer], *, lazy: bool = False) -> Generation:
-        self._writable("append to", path)
-        buffers = [data] if isinstance(data, bytes | bytearray | memoryview) else list(data)
+        if self._failed is not None:
+            self._working(f"append to {path}")
+        checked(path)
+        buffers = [data] if isinstance(data, ONE_BUFFER) else list(data)
         if pending := self._overlay.get(path):
             return self.replace(path, b"".join([pending.data, *buffers]))
         created = False
@@ -352,7 +354,7 @@ class RealDisk(FileReader):
         return StorageError(text)
 
     def _write_all(self, fd: int, buffers: Sequence[Buffer]) -> int:
-        total = wrote = sum(memoryview(buffer).nbytes for buffer in buffers)
+        total = wrote = sum([memoryview(buffer).nbytes for buffer in buffers])
         if len(buffers) <= BUFFERS_PER_CALL:
             wrote = self._system.writev(fd, buffers)
             if wrote == total:

@@ -35,6 +35,8 @@ MAX_SHAPES = 4_096  # pairs of lengths that an encoder remembers: about 1 MB
 NO_COMPRESSION, GZIP, SNAPPY, LZ4, ZSTD = range(5)
 COMPRESSIONS = {"none": NO_COMPRESSION, "gzip": GZIP, "snappy": SNAPPY, "lz4": LZ4, "zstd": ZSTD}
 
+_BASE_OFFSET = struct.Struct(">q")
+_LEADER_EPOCH = struct.Struct(">i")
 _PREFIX = struct.Struct(">qiibI")
 _COVERED = struct.Struct(">hiqqqhii")
 _SMALLEST_RECORD = 7
@@ -129,11 +131,14 @@ class BatchHeader(NamedTuple):
         return self.base_timestamp if self.attributes & DELETE_HORIZON else None
 
 
+_new: Callable[[type[BatchHeader], tuple[int, ...]], BatchHeader] = tuple.__new__  # `_make` without a look at the count
+
+
 def parse_header(data: Buffer, position: int = 0) -> BatchHeader:
     """The header at `position`; only that it is long enough is checked."""
     if position < 0 or len(data) - position < HEADER_SIZE:
         raise InvalidBatch("too_short", f"a batch header has {HEADER_SIZE} bytes, found {max(0, len(data) - position)}")
-    return BatchHeader._make(HEADER.unpack_from(data, position))
+    return _new(BatchHeader, HEADER.unpack_from(data, position))
 
 
 def header_fault(header: BatchHeader, max_bytes: int = MAX_BATCH) -> str | None:
@@ -151,11 +156,10 @@ def header_fault(header: BatchHeader, max_bytes: int = MAX_BATCH) -> str | None:
 
 def check_crc(data: Buffer, header: BatchHeader, position: int = 0) -> bool:
     """Whether the CRC of the whole batch at `position` is the one that its header names."""
-    if position == 0 and len(data) == header.size:
-        return crc32c(memoryview(data)[CRC_FROM:]) == header.crc
-    if position + header.size > len(data):
+    end = position + header.size
+    if end > len(data):
         return False  # a length that is too large must not pass because what is there happens to be all
-    return crc32c(memoryview(data)[position + CRC_FROM : position + header.size]) == header.crc
+    return crc32c(memoryview(data)[position + CRC_FROM : end]) == header.crc
 
 
 def check_incoming(buf: Buffer, max_bytes: int = MAX_BATCH) -> BatchHeader:
@@ -180,8 +184,8 @@ def check_incoming(buf: Buffer, max_bytes: int = MAX_BATCH) -> BatchHeader:
 
 def patch(buf: bytearray | memoryview, base_offset: int, leader_epoch: int) -> None:
     """Give a batch its place in the log. Both fields lie outside the CRC."""
-    struct.pack_into(">q", buf, 0, base_offset)
-    struct.pack_into(">i", buf, 12, leader_epoch)
+    _BASE_OFFSET.pack_into(buf, 0, base_offset)
+    _LEADER_EPOCH.pack_into(buf, 12, leader_epoch)
 
 
 def iter_headers(data: Buffer) -> Iterator[tuple[int, BatchHeader]]:

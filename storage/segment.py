@@ -87,9 +87,11 @@ def segments_in(directory: str, names: Iterable[str]) -> tuple[dict[int, str], l
 
 def batch_fault(header: BatchHeader, expected: int, epoch: int, compacted: bool) -> str | None:
     """Why this header cannot be the next one, after a batch of `epoch` that ended before `expected`; None if it can."""
-    fault = header_fault(header)
-    if fault:
-        return fault
+    return header_fault(header) or chain_fault(header, expected, epoch, compacted)
+
+
+def chain_fault(header: BatchHeader, expected: int, epoch: int, compacted: bool) -> str | None:
+    """The same of a header that is possible by itself (`header_fault`)."""
     if header.base_offset != expected and not (compacted and header.base_offset > expected):
         return f"expected a batch at offset {expected}, found {header.base_offset}"
     if header.count != header.last_offset_delta + 1 and not compacted:
@@ -250,18 +252,19 @@ class Segment:
 
     def note(self, header: BatchHeader) -> None:
         """A batch was written at the end."""
+        newest, size, last = header.max_timestamp, header.size, header.last_offset
         if self.size == 0:
-            self.first_timestamp = header.max_timestamp
-        if header.max_timestamp > self.max_timestamp:
-            self.max_timestamp, self.max_timestamp_offset = header.max_timestamp, header.last_offset
+            self.first_timestamp = newest
+        if newest > self.max_timestamp:
+            self.max_timestamp, self.max_timestamp_offset = newest, last
         self.seen_ms = None
         if self.since_index > self.interval and self.index is not None and self.times is not None:
-            self.index.add(header.last_offset - self.base, self.size)
+            self.index.add(last - self.base, self.size)
             self.times.maybe_add(self.max_timestamp, self.max_timestamp_offset - self.base)
             self.since_index = 0
-        self.since_index += header.size
-        self.size += header.size
-        self.end = header.next_offset
+        self.since_index += size
+        self.size += size
+        self.end = last + 1
 
     def newest_ms(self, now_ms: int) -> int:
         """When its newest record was written, as far as that can be believed: not later than when it was first seen."""

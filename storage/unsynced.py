@@ -44,10 +44,11 @@ def parent(path: str) -> str:
     return path.rpartition("/")[0]
 
 
-def ancestors(path: str) -> list[str]:
+@lru_cache(maxsize=8192)
+def ancestors(path: str) -> tuple[str, ...]:
     """All directories above the path, the data directory ("") first."""
     parts = path.split("/")
-    return ["/".join(parts[:depth]) for depth in range(len(parts))]
+    return tuple("/".join(parts[:depth]) for depth in range(len(parts)))
 
 
 def inside(path: str, directory: str) -> bool:
@@ -108,8 +109,9 @@ class Unsynced:
         self._above(path, lazy=lazy)
 
     def _above(self, path: str, *, lazy: bool) -> None:
+        adopted, urgent = self._adopted, bool(self.lazy_directories) and not lazy
         for directory in ancestors(path) if path else ():
-            if directory in self._adopted and not (directory in self.lazy_directories and not lazy):
+            if directory in adopted and not (urgent and directory in self.lazy_directories):
                 continue
             self._adopted.add(directory)
             if lazy:
