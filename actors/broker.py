@@ -153,7 +153,7 @@ class Broker(Actor):
         )
         self.producer_ids = ProducerIdPool(config.id, config.controllers)
         self.reads = Reads(self._find, self._where, self.damage.found)
-        self.writes = Writes(self._find, self._where, self._appended)
+        self.writes = Writes(self._find, self._where, self._appended, self._advance)
         self.measuring = Measuring(config.id, self.logs.open, self.membership)
         self.lookup = CoordinatorLookup(config.id, config.controllers, self.membership, lambda: self.image)
         self.coordinators = CoordinatorLogs(self._find, lambda: self.image, self._appended, config.coordinators)
@@ -328,16 +328,19 @@ class Broker(Actor):
             if replica is None:
                 del self._unsynced[partition]
                 continue
-            cut = replica.copying is not None and replica.copying.synced(generation)
+            copying = replica.copying
+            cut = cutting = False
+            if copying is not None and copying.cutting is not None:
+                cut = copying.synced(generation)
+                cutting = copying.cutting is not None
             changed = replica.log.synced(generation) or cut
-            cutting = replica.copying is not None and replica.copying.cutting is not None
             if replica.log.settled and not cutting:
                 del self._unsynced[partition]
             if not changed:
                 continue
             if replica.leading is not None:
                 self._advance(replica, ctx)
-            elif replica.copying is not None:
+            elif copying is not None:
                 moved.setdefault(replica.leader, []).append(partition)
         self.fetchers.synced(moved, self.broker_epoch, ctx)
         self.cleaner.synced(ctx)
@@ -495,10 +498,12 @@ class Broker(Actor):
 
     def _appended(self, replica: Replica, ctx: Context) -> None:
         self._unsynced[replica.partition] = None
-        if replica.leading is not None:
-            replica.leading.grew(ctx.now)
+        leading = replica.leading
+        if leading is not None:
+            leading.grew(ctx.now)
+            if replica.log.lazy or leading.held:
+                self._advance(replica, ctx)  # otherwise nothing counts before a disk or a follower has said so
         self.followers.sessions.appended(replica.partition)
-        self._advance(replica, ctx)
         self.retention.appended(replica, ctx)
 
     def _touched(self, replica: Replica) -> None:
@@ -522,7 +527,8 @@ class Broker(Actor):
             self.reads.committed(replica.partition)
         self.coordinators.committed(replica, ctx)
         self.deletion.progressed(replica, ctx)
-        if leading.enough and (self.membership.holds_lease(ctx.now) or bug("no-lease")):
+        leading.held = not (leading.enough and (self.membership.holds_lease(ctx.now) or bug("no-lease")))
+        if not leading.held:
             self.writes.acks.release(replica.partition, replica.hw, leading.epoch, replica.log.start)
 
     def _lower(self, replica: Replica, ctx: Context, offset: int) -> Generation | None:

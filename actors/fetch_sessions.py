@@ -18,6 +18,8 @@ from .errors import ErrorCode
 from .kernel import Address, Context, Timer
 from .messages import Fetch, Fetched, FetchedPartition, FetchPartition, Partition
 
+_NONE = ErrorCode.NONE  # to ask an enumeration costs more than to look at a partition
+
 MAX_ANSWER_BYTES = 1 << 20
 """Records of one answer: a heartbeat behind it waits no longer than one such message takes."""
 
@@ -148,15 +150,17 @@ class FetchSessions:
         for partition in told:
             wanted = session.wanted.get(partition)
             part = None if wanted is None else self._answerer(wanted, left, ctx)
-            if part is not None:
-                parts.append(part)
-                left -= 0 if part.records is None else len(part.records)
-                if part.error is not ErrorCode.NONE or part.diverging is not None:
-                    del session.wanted[partition]
             session.ready.pop(partition, None)
-            session.stale.pop(partition, None) if part is not None else None
-            if left <= 0:
-                break
+            if part is None:
+                continue
+            parts.append(part)
+            session.stale.pop(partition, None)
+            if part.error is not _NONE or part.diverging is not None:
+                del session.wanted[partition]
+            if part.records is not None:
+                left -= len(part.records)
+                if left <= 0:
+                    break
         if not parts and not anyway:
             return
         for partition in list(session.stale):

@@ -19,6 +19,8 @@ from .move_quota import MoveQuota
 from .replica import Replica
 from .retention import follow
 
+_NONE = ErrorCode.NONE  # to ask an enumeration costs more than most of what is done with a partition
+
 
 class Fetchers:
     """All conversations of this broker with leaders. Answers with what became of which partition."""
@@ -108,13 +110,15 @@ class Fetchers:
         if part.leader_epoch != copying.epoch and not bug("answers-of-other-epochs"):
             fetcher.dropped(part.partition, ctx, rest=True)  # asked before an election, or answered after one
             return
-        if part.error is ErrorCode.OFFSET_OUT_OF_RANGE:
+        if part.error is _NONE and part.diverging is None:
+            self._append(fetcher, replica, copying, part, ctx)
+        elif part.error is ErrorCode.OFFSET_OUT_OF_RANGE:
             self._tell_reset(part, copying, ctx)
             copying.reset(part.log_start, part.purged)
             fetcher.dropped(part.partition, ctx, rest=False)
-        elif part.error is not ErrorCode.NONE:
+        elif part.diverging is None:
             fetcher.dropped(part.partition, ctx, rest=True)
-        elif part.diverging is not None:
+        else:
             if bug("hw-before-truncation"):
                 copying.hw = max(copying.hw, min(part.hw, copying.log.end))
             try:
@@ -123,18 +127,22 @@ class Fetchers:
                 self._tell_bad(part.partition, fetcher.leader, str(error), ctx)
             self._tell_truncation(replica, copying, ctx)
             fetcher.dropped(part.partition, ctx, rest=False)
-        else:
-            try:
-                size = copying.take(part)
-            except (InvalidBatch, DiskFull) as error:
-                self._tell_bad(part.partition, fetcher.leader, str(error), ctx)
-                fetcher.dropped(part.partition, ctx, rest=True)
-                return
-            follow(replica, part.log_start)
-            fetcher.change(part.partition)
-            rest_ms = self._quota.rest_ms(part.partition, size, ctx.now)
-            if rest_ms:
-                fetcher.pause(part.partition, Millis(ctx.now + rest_ms))
+
+    def _append(
+        self, fetcher: Fetcher, replica: Replica, copying: Copying, part: FetchedPartition, ctx: Context
+    ) -> None:
+        """Take records and the high watermark."""
+        try:
+            size = copying.take(part)
+        except (InvalidBatch, DiskFull) as error:
+            self._tell_bad(part.partition, fetcher.leader, str(error), ctx)
+            fetcher.dropped(part.partition, ctx, rest=True)
+            return
+        follow(replica, part.log_start)
+        fetcher.change(part.partition)
+        rest_ms = self._quota.rest_ms(part.partition, size, ctx.now)
+        if rest_ms:
+            fetcher.pause(part.partition, Millis(ctx.now + rest_ms))
 
     def _tell_bad(self, partition: Partition, leader: int, why: str, ctx: Context) -> None:
         name = self._image().name(partition)

@@ -19,6 +19,8 @@ from .messages import Fetch, Fetched, FetchedPartition, FetchPartition, Partitio
 from .metadata import MetadataImage
 from .replica import PartitionLeading, Replica
 
+_NONE = ErrorCode.NONE  # to ask an enumeration costs more than to make the answer
+
 
 class Followers:
     """What followers ask of this broker. `advance` is called when a high watermark may move."""
@@ -59,9 +61,8 @@ class Followers:
             if wanted.leader_epoch != leading.epoch and not bug("fetch-without-epoch"):
                 continue
             if leading.check(wanted) is None or bug("divergence-is-progress"):
-                leading.fetched(fetch.replica, fetch.broker_epoch, wanted, ctx.now)
-                self._advance(replica, ctx)
-                self._consider(replica, leading, fetch.replica)
+                moved = leading.fetched(fetch.replica, fetch.broker_epoch, wanted, ctx.now)
+                self._progressed(replica, leading, fetch.replica, moved, ctx)
         self.sessions.park(fetch.replica, ctx)
 
     def on_synced(self, message: Synced, ctx: Context) -> None:
@@ -72,8 +73,7 @@ class Followers:
             if replica is None or leading is None or part.leader_epoch != leading.epoch:
                 continue
             if leading.synced(message.replica, message.broker_epoch, part.durable, ctx.now):
-                self._advance(replica, ctx)
-                self._consider(replica, leading, message.replica)
+                self._progressed(replica, leading, message.replica, True, ctx)
 
     def eligible(self, broker: int) -> int | None:
         """The broker epoch of a broker that may be in sync, or None (KIP-841, KIP-903)."""
@@ -85,6 +85,15 @@ class Followers:
     def consider(self, replica: Replica, leading: PartitionLeading) -> None:
         """Propose whoever has caught up and is not in sync yet."""
         for follower in sorted(leading.followers):
+            self._consider(replica, leading, follower)
+
+    def _progressed(
+        self, replica: Replica, leading: PartitionLeading, follower: int, moved: bool, ctx: Context
+    ) -> None:
+        """A follower has been heard: what that may change. Most fetches move nothing that counts; `Synced` does."""
+        if moved or leading.held:
+            self._advance(replica, ctx)
+        if follower not in leading.isr:
             self._consider(replica, leading, follower)
 
     def _consider(self, replica: Replica, leading: PartitionLeading, follower: int) -> None:
@@ -102,14 +111,11 @@ class Followers:
         if replica is None:
             return FetchedPartition(partition, ErrorCode.NOT_LEADER_OR_FOLLOWER, -1, -1, -1)
         leading, log = replica.leading, replica.log
-        error = ErrorCode.NONE
-        if wanted.leader_epoch < replica.leader_epoch:
-            error = ErrorCode.FENCED_LEADER_EPOCH
-        elif wanted.leader_epoch > replica.leader_epoch:
-            error = ErrorCode.UNKNOWN_LEADER_EPOCH
-        elif leading is None or replica.damaged:
+        if leading is None or wanted.leader_epoch != leading.epoch or replica.damaged:
             error = ErrorCode.NOT_LEADER_OR_FOLLOWER
-        if leading is None or error is not ErrorCode.NONE:
+            if wanted.leader_epoch != replica.leader_epoch:
+                behind = wanted.leader_epoch < replica.leader_epoch
+                error = ErrorCode.FENCED_LEADER_EPOCH if behind else ErrorCode.UNKNOWN_LEADER_EPOCH
             return FetchedPartition(partition, error, replica.leader_epoch, -1, -1)
         verdict = leading.check(wanted)
         if isinstance(verdict, ErrorCode):
@@ -127,5 +133,5 @@ class Followers:
         if records is None and wanted.hw >= replica.hw:
             return None
         return FetchedPartition(
-            partition, ErrorCode.NONE, leading.epoch, replica.hw, log.start, records=records, purged=log.purged
+            partition, _NONE, leading.epoch, replica.hw, log.start, records=records, purged=log.purged
         )

@@ -61,7 +61,9 @@ class Leading:
 
     def check(self, wanted: FetchPartition) -> Diverging | ErrorCode | None:
         """Whether the follower's log is a prefix of this one; None if it is."""
-        log = self.log
+        log, offset = self.log, wanted.offset
+        if wanted.last_epoch == log.epochs.latest and log.start <= offset <= log.end and log.purged <= offset:
+            return None  # as nearly always
         if wanted.last_epoch >= 0:
             epoch, end = log.epochs.end_offset_for(wanted.last_epoch, log.end)
             if not bug("ignore-divergence") and (epoch != wanted.last_epoch or end < wanted.offset):
@@ -74,28 +76,31 @@ class Leading:
             return Diverging(log.last_epoch, log.end)
         return None
 
-    def fetched(self, replica: int, broker_epoch: int, wanted: FetchPartition, now: Millis) -> Progress:
-        """Record a fetch that `check` passed. A new life of the follower starts anew."""
+    def fetched(self, replica: int, broker_epoch: int, wanted: FetchPartition, now: Millis) -> bool:
+        """Record a fetch that `check` passed: whether that moves what counts. A new life starts anew."""
         progress = self.followers.get(replica)
+        before = None if progress is None else (self._position(progress), progress.start, progress.broker_epoch)
         if progress is None or progress.broker_epoch != broker_epoch:
-            if progress is not None and self.log.settings.durability == "fsync" and wanted.offset < progress.durable:
+            if progress is not None and not self.log.lazy and wanted.offset < progress.durable:
                 self.suspects.add(replica)  # it said that more than it has was durable: its disk has lost something
             progress = self.followers[replica] = Progress(broker_epoch=broker_epoch, caught_up_at=Millis(0))
         progress.end = wanted.offset
         progress.durable = min(wanted.durable, wanted.offset)
         progress.start = wanted.log_start
-        self._note_caught_up(progress, self._position(progress), now)
+        position = self._position(progress)
+        self._note_caught_up(progress, position, now)
         progress.last_end, progress.last_at = self.log.end, now
         progress.fetched_at = now
-        return progress
+        return before != (position, progress.start, broker_epoch)
 
     def grew(self, now: Millis) -> None:
         """The leader has appended: whoever had everything before was caught up until now.
 
         An incremental fetch does not list a partition in which nothing happens, so this is where idle time ends.
         """
+        lazy, known = self.log.lazy, self._known_end
         for progress in self.followers.values():
-            if self._position(progress) >= self._known_end:
+            if (progress.end if lazy else progress.durable) >= known:
                 progress.caught_up_at = now
         self._known_end = self.log.end
 
@@ -134,7 +139,7 @@ class Leading:
             progress.caught_up_at = max(progress.caught_up_at, progress.last_at)
 
     def _position(self, progress: Progress) -> int:
-        return progress.end if self.log.settings.durability == "os" else progress.durable
+        return progress.end if self.log.lazy else progress.durable
 
 
 def majority(ends: Iterable[int]) -> int:

@@ -40,6 +40,7 @@ class PartitionLeading(Leading):
         self.isr: tuple[int, ...] = state.isr
         self.partition_epoch = state.partition_epoch
         self.proposal: IsrChange | None = None  # in flight, or waiting to be sent
+        self.held = False  # what was committed could not be told when it was: too few in sync, or no lease
 
     @property
     def maximal_isr(self) -> tuple[int, ...]:
@@ -55,14 +56,19 @@ class PartitionLeading(Leading):
 
     def own_end(self) -> int:
         """What this leader itself counts for."""
-        return self.log.end if self.log.settings.durability == "os" else self.log.durable_end
+        return self.log.durable_end
 
     def high_watermark(self, present: int) -> int:
         """The high watermark after what is known now; never below `present`."""
-        if not self.enough and not bug("hw-below-min-insync"):
+        if len(self.isr) < self.min_insync and not bug("hw-below-min-insync"):
             return present
-        ends = [self.own_end() if member == self.me else self.counted(member) for member in self.maximal_isr]
-        return max(present, min(ends, default=present))
+        low = -1
+        for member in self.isr if self.proposal is None else self.maximal_isr:
+            end = self.own_end() if member == self.me else self.counted(member)
+            if end <= present:
+                return present
+            low = end if low < 0 else min(low, end)
+        return max(present, low)
 
     def commit(self, isr: Sequence[int], partition_epoch: int, min_insync: int) -> bool:
         """Committed metadata says who is in sync. Returns whether that is news."""
@@ -131,7 +137,8 @@ class Replica:
         self.max_message_bytes = max_bytes
         self.leader = -1
         self.leader_epoch = -1
-        self.role: PartitionLeading | Copying | None = None
+        self.leading: PartitionLeading | None = None  # the term, if this broker leads
+        self.copying: Copying | None = None  # the copy, if it follows
         self.damaged = ""  # why this replica must not be used any more, or empty
         self.bytes_out = 0  # given to consumers by this life
         self.records_out = 0  # the same in offsets
@@ -139,21 +146,16 @@ class Replica:
     @property
     def hw(self) -> int:
         """The high watermark as this broker knows it."""
-        return self.role.hw if isinstance(self.role, Copying) else self._hw
+        return self._hw if self.copying is None else self.copying.hw
 
     @hw.setter
     def hw(self, value: int) -> None:
         self._hw = value
 
     @property
-    def leading(self) -> PartitionLeading | None:
-        """The term, if this broker leads."""
-        return self.role if isinstance(self.role, PartitionLeading) else None
-
-    @property
-    def copying(self) -> Copying | None:
-        """The copy, if this broker follows."""
-        return self.role if isinstance(self.role, Copying) else None
+    def role(self) -> PartitionLeading | Copying | None:
+        """What it does; None while nobody is known to lead."""
+        return self.leading or self.copying
 
     @property
     def readable_hw(self) -> int:
@@ -169,16 +171,16 @@ class Replica:
         self.leader, self.leader_epoch = state.leader, state.leader_epoch
         if not bug("no-epoch-start-entry"):
             self.log.assign_epoch(state.leader_epoch)
-        self.role = PartitionLeading(me, self.log, state, self.min_insync, now)
+        self.leading = PartitionLeading(me, self.log, state, self.min_insync, now)
 
     def follow(self, state: PartitionState, lower: Callable[[int], Generation | None]) -> Copying:
         """Follow the leader of a new epoch. Returns the copy; it may have to wait for a cut first."""
-        waiting = self.role.cutting if isinstance(self.role, Copying) else None
+        waiting = None if self.copying is None else self.copying.cutting
         self._leave()
         self.leader, self.leader_epoch = state.leader, state.leader_epoch
         copying = Copying(self.partition, self.log, state.leader_epoch, self._hw, lower)
         copying.cutting = waiting  # the recovery point is on its way down; the cut is still right to make
-        self.role = copying
+        self.copying = copying
         return copying
 
     def wait(self, state: PartitionState) -> None:
@@ -188,4 +190,4 @@ class Replica:
 
     def _leave(self) -> None:
         self._hw = self.hw
-        self.role = None
+        self.leading = self.copying = None

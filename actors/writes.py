@@ -32,7 +32,7 @@ MAX_PARKED_ACKS = 100_000
 
 EXPIRY_STEP_MS = 100
 
-Appended = Callable[[Replica, Context], None]
+Told = Callable[[Replica, Context], None]
 
 
 class AckTimer(Timer, frozen=True):
@@ -47,12 +47,13 @@ _REFUSALS = {
 
 
 class Writes:
-    """What producers ask of one broker."""
+    """What producers ask of one broker. `advance` is told of replicas whose acknowledgements may be due at once."""
 
-    def __init__(self, find: Find, where: Where, appended: Appended) -> None:
+    def __init__(self, find: Find, where: Where, appended: Told, advance: Told) -> None:
         self._find = find
         self._where = where
         self._appended = appended
+        self._advance = advance
         self.acks = ParkedAcks()
         self._expiring = False
 
@@ -60,15 +61,18 @@ class Writes:
         """Append every batch, and answer those that need not wait."""
         done: list[ProducedBatch] = []
         touched: dict[Partition, Replica] = {}
+        repeated: list[Replica] = []
         full = ctx.disk.free() < RESERVE_BYTES
         for batch in request.batches:
-            answer = self._append(sender, request, batch, full, touched, ctx)
+            answer = self._append(sender, request, batch, full, touched, repeated, ctx)
             if answer is not None:
                 done.append(answer)
         if done and request.acks != 0:
             ctx.send(sender, Produced(request.id, done))
         for replica in touched.values():
             self._appended(replica, ctx)
+        for replica in repeated:
+            self._advance(replica, ctx)  # it may be committed already
         if len(self.acks) and not self._expiring:
             self._expiring = True
             ctx.set_timer(AckTimer(), EXPIRY_STEP_MS)
@@ -87,6 +91,7 @@ class Writes:
         batch: ProduceBatch,
         full: bool,
         touched: dict[Partition, Replica],
+        repeated: list[Replica],
         ctx: Context,
     ) -> ProducedBatch | None:
         """The answer, or None if it waits for the high watermark."""
@@ -126,7 +131,8 @@ class Writes:
         if isinstance(base, ProducedBatch):
             return base
         end = base + header.last_offset_delta + 1
-        if base < 0:
+        again = base >= 0
+        if not again:
             if request.acks == -1 and len(self.acks) >= MAX_PARKED_ACKS:
                 return ProducedBatch(
                     partition,
@@ -143,7 +149,8 @@ class Writes:
             return ProducedBatch(partition, ErrorCode.NONE, base, replica.log.start)
         deadline = Millis(ctx.now + max(1, request.timeout_ms))
         self.acks.park(partition, end, replica.leader_epoch, sender, request.id, base, deadline)
-        touched[partition] = replica
+        if again:
+            repeated.append(replica)
         return None
 
     def _known(self, log: Log, header: BatchHeader, partition: Partition) -> int | ProducedBatch:

@@ -39,5 +39,8 @@ class Serving:
     def on_damage(self, replica: Replica, why: str, ctx: Context) -> None:
         self.damaged.append(why)
 
+    def on_repeated(self, replica: Replica, ctx: Context) -> None:
+        """What a duplicate waits for may be committed already; a test says when."""
+
     def on_appended(self, replica: Replica, ctx: Context) -> None:
         self.appended.append(replica.partition)

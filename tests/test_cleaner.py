@@ -306,7 +306,7 @@ def test_the_smallest_lag_is_not_more_than_the_largest() -> None:
 @pytest.mark.parametrize("compression", [0, 1, 4])
 def test_a_record_without_a_key_is_refused_on_a_compacted_topic_and_nowhere_else(compression: int) -> None:
     serving = Serving()
-    writes = Writes(serving.find, serving.where, serving.on_appended)
+    writes = Writes(serving.find, serving.where, serving.on_appended, serving.on_repeated)
     keyed, keyless = Record(b"k", b"v", (), WALL_MS), Record(None, b"v", (), WALL_MS)
 
     def send(*records: Record) -> tuple[ErrorCode, str]:

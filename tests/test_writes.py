@@ -20,7 +20,7 @@ class Bench(Serving):
 
     def __init__(self, words: str = "", *, isr: tuple[int, ...] = (1,), min_insync: int = 1) -> None:
         super().__init__(words, isr=isr, min_insync=min_insync)
-        self.writes = Writes(self.find, self.where, self.on_appended)
+        self.writes = Writes(self.find, self.where, self.on_appended, self.on_repeated)
 
     def send(self, data: bytes | bytearray, acks: int = 1, partition: Partition = P0, timeout_ms: int = 1_000) -> None:
         request = Produce(1, acks, timeout_ms, [ProduceBatch(partition, -1, Payload(bytes(data)))])
