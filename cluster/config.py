@@ -122,7 +122,7 @@ def _completed(config: ClusterConfig, document: dict[str, object]) -> ClusterCon
     for node, table in zip(config.nodes, tables, strict=True):
         address = parse_address(node.address)
         broadcast = parse_address(node.broadcast)
-        kafka = parse_address(node.kafka)
+        kafka, advertised = parse_address(node.kafka), parse_address(node.advertised or "")
         if address is not None and "broadcast" not in table:
             broadcast = Endpoint(address.host, 0)
         if address is not None and node.is_broker and "kafka" not in table:
@@ -133,6 +133,7 @@ def _completed(config: ClusterConfig, document: dict[str, object]) -> ClusterCon
                 address=node.address if address is None else str(address),  # what is no address, a rule refuses
                 broadcast=node.broadcast if broadcast is None else str(broadcast),
                 kafka=node.kafka if kafka is None else kafka.plain,  # as clients write it, without a scheme
+                advertised=node.advertised if advertised is None else advertised.plain,
             )
         )
     return replace(config, nodes=tuple(nodes))

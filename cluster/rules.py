@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from .addresses import EXPECTED, Endpoint, parse_address
-from .settings import NO_DOOR, ClusterConfig, NodeConfig
+from .settings import FREE_KAFKA_PORT, NO_DOOR, ClusterConfig, NodeConfig
 from .toml_lines import KeyPath
 
 
@@ -34,7 +34,8 @@ def _addresses(config: ClusterConfig) -> Iterator[Problem]:
     for index, node in enumerate(config.nodes):
         for key, address in _listening(node):
             if parse_address(address) is None:
-                yield Problem(("node", index, key), f'`{key}` in [[node]] is "{address}", expected {EXPECTED}')
+                expected = f'"{NO_DOOR}", {EXPECTED}' if key == "kafka" else EXPECTED
+                yield Problem(("node", index, key), f'`{key}` in [[node]] is "{address}", expected {expected}')
 
 
 def _identities(config: ClusterConfig) -> Iterator[Problem]:
@@ -77,9 +78,12 @@ def _places(config: ClusterConfig) -> Iterator[Problem]:
 
 
 def _advertised(config: ClusterConfig) -> Iterator[Problem]:
-    """What Kafka's clients are told must be a place, and another one for each broker."""
+    """Brokers serve Kafka's clients; what these are told must be a place, and another one for each broker."""
     places: dict[tuple[str, int], KeyPath] = {}
     for index, node in enumerate(config.nodes):
+        if not node.is_broker and node.kafka not in (FREE_KAFKA_PORT, NO_DOOR):
+            text = '`kafka` in [[node]] is given to a node without a broker, expected "broker" among its `actors`'
+            yield Problem(("node", index, "kafka"), text)
         endpoint = None if node.advertised is None else parse_address(node.advertised)
         if endpoint is None or node.kafka_endpoint is None:
             continue
@@ -107,8 +111,12 @@ def _reachability(path: KeyPath, shown: str, endpoint: Endpoint, insecure: bool,
     if endpoint.is_wildcard and not told:
         yield Problem(
             path,
-            f"`{key}` in [[node]] is {shown}, which nobody can connect to; expected the address by which the other "
-            "nodes reach this one",
+            f"`{key}` in [[node]] is {shown}, which nobody can connect to; expected "
+            + (
+                "an `advertised` one for clients"
+                if key == "kafka"
+                else "the address by which the other nodes reach this one"
+            ),
         )
     if endpoint.port == 0:
         yield Problem(

@@ -15,6 +15,7 @@ from .addresses import Endpoint, free_ports, parse_address
 MIB = 1024 * 1024
 DAY_MS = 24 * 60 * 60 * 1000
 FREE_PORT = "tcp://127.0.0.1:0"
+FREE_KAFKA_PORT = "127.0.0.1:0"
 KAFKA_PORT = 9092  # where Kafka's clients look, and brokers listen that other machines reach
 NO_DOOR = "none"  # instead of an address: Kafka's clients are not served
 
@@ -118,7 +119,7 @@ class NodeConfig(Struct, frozen=True, forbid_unknown_fields=True):
     actors: Actors = ("controller", "broker")
     address: Text = FREE_PORT  # of the ROUTER socket: tcp://HOST:PORT; port 0 means a free one at start
     broadcast: Text = FREE_PORT  # of the PUB socket; a file that is silent means the address's host, a free port
-    kafka: Text = "127.0.0.1:0"  # where Kafka clients are served, HOST:PORT; port 0 means a free one; or "none"
+    kafka: Text = FREE_KAFKA_PORT  # where Kafka clients are served, HOST:PORT; port 0 means a free one; or "none"
     advertised: Text | None = None  # HOST:PORT that Kafka clients are told to connect to; None means `kafka`
     data: Text | None = None  # a directory of its own; None means DATA/node-ID
     rack: Text | None = None  # replicas are spread over racks; None means that nobody knows

@@ -197,6 +197,19 @@ def test_broken_toml_is_refused_with_its_line() -> None:
     assert refusal("[cluster]\nname =").startswith("c.toml, line 2: not valid TOML: invalid value")
 
 
+def test_kafkas_clients_are_told_the_advertised_address_or_where_the_broker_listens() -> None:
+    text = "[cluster]\ninsecure = true\n[broker]\nauto.create.topics.enable = false\n" + nodes(
+        "id = 1\nkafka = '0.0.0.0:9092'\nadvertised = 'tcp://b1.example.com:9092'",
+        "id = 2\nactors = ['broker']\nkafka = '127.0.0.1:9093'",
+        "id = 3\nactors = ['broker']\nkafka = 'none'",
+        "id = 4\nactors = ['broker']\naddress = '10.0.0.4:9000'\nbroadcast = '10.0.0.4:9001'",
+    )
+    config = read(text)
+    told = ["b1.example.com:9092", "127.0.0.1:9093", None, "10.0.0.4:9092"]
+    assert [node.kafka_advertised for node in config.nodes] == told
+    assert config.broker.auto_create_topics_enable is False
+
+
 def test_a_cluster_of_no_brokers_cannot_be_made() -> None:
     with pytest.raises(ConfigError, match=r"^a cluster of 0 brokers cannot be, expected at least 1\.$"):
         local(0)
@@ -270,6 +283,47 @@ REFUSALS = {
         "[topic_defaults]\nmax_message_bytes = 20_000_000\n" + ONE_NODE,
         "c.toml, line 2: `max_message_bytes` in [topic_defaults] is 20000000, expected a whole number of bytes from "
         "1024 to 16777216.",
+    ),
+    # Kafka's clients
+    "a_misspelt_name_of_kafkas_is_answered_with_the_right_one": (
+        "[broker]\nauto.create.topic.enable = false\n" + ONE_NODE,
+        "c.toml, line 2: unknown key `auto.create.topic.enable` in [broker], did you mean `auto.create.topics.enable`?",
+    ),
+    "a_quoted_name_of_kafkas_has_its_line_too": (
+        '[broker]\n"fetch.max.bytes" = 4096\n"max.connections" = 0\n' + ONE_NODE,
+        "c.toml, line 3: `max.connections` in [broker] is 0, expected a whole number from 1 to 1000000.",
+    ),
+    "a_kafka_address_without_a_port": (
+        ONE_NODE + "kafka = 'localhost'\n",
+        'c.toml, line 3: `kafka` in [[node]] is "localhost", expected "none", "HOST:PORT" or "tcp://HOST:PORT" with a '
+        "port from 0 to 65535.",
+    ),
+    "a_kafka_port_that_others_may_reach": (
+        ONE_NODE + "kafka = '0.0.0.0:9092'\nadvertised = 'b1:9092'\n",
+        "c.toml, line 3: `kafka` in [[node]] is 0.0.0.0:9092, which other machines may reach without a password; "
+        "expected a loopback address such as 127.0.0.1, or `insecure = true` in [cluster].",
+    ),
+    "a_kafka_address_that_means_all_interfaces_and_is_told_to_clients": (
+        "[cluster]\ninsecure = true\n" + ONE_NODE + "kafka = '0.0.0.0:9092'\n",
+        "c.toml, line 5: `kafka` in [[node]] is 0.0.0.0:9092, which nobody can connect to; expected an `advertised` "
+        "one for clients.",
+    ),
+    "an_advertised_address_that_is_none": (
+        ONE_NODE + "advertised = '0.0.0.0:9092'\n",
+        'c.toml, line 3: `advertised` in [[node]] is "0.0.0.0:9092", expected the HOST:PORT by which clients connect.',
+    ),
+    "an_advertised_address_of_two_brokers": (
+        nodes("id = 1\nadvertised = 'h:1'", "id = 2\nactors = ['broker']\nadvertised = 'h:1'"),
+        "c.toml, line 7: `advertised` in [[node]] is h:1 as on line 3, expected one for each broker.",
+    ),
+    "a_kafka_port_that_is_the_nodes_own": (
+        ONE_NODE + "address = '127.0.0.1:9092'\nkafka = '127.0.0.1:9092'\n",
+        "c.toml, line 4: `kafka` in [[node]] is 127.0.0.1:9092 as on line 3, expected a port of its own.",
+    ),
+    "a_kafka_port_of_a_node_without_a_broker": (
+        nodes("id = 1\nactors = ['controller']\nkafka = '127.0.0.1:9092'", "id = 2\nactors = ['broker']"),
+        'c.toml, line 4: `kafka` in [[node]] is given to a node without a broker, expected "broker" among its '
+        "`actors`.",
     ),
     # nodes that cannot live together
     "two_nodes_with_one_id": (
