@@ -48,6 +48,7 @@ from .messages import (
     LogsDescribed,
     OffsetsFound,
     PartitionsDone,
+    PeerBack,
     PeerGone,
     ReassignmentsListed,
     RecordsDeleted,
@@ -185,6 +186,9 @@ class AdminActor(Actor):
                     self._ask_those_who_wait(ctx)
             case PeerGone(node=node):
                 self.leaderships.refresh(ctx)
+                self._ask_again(node, ctx)
+                self._groups.gone(node, ctx)
+            case PeerBack(node=node):
                 self._ask_again(node, ctx)
                 self._groups.gone(node, ctx)
             case Close():

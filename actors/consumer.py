@@ -48,6 +48,7 @@ from .messages import (
     LeadershipUpdate,
     OffsetsFound,
     Partition,
+    PeerBack,
     PeerGone,
     Reborn,
 )
@@ -161,6 +162,8 @@ class ConsumerActor(Actor):
             case PeerGone(node=node):
                 self._lost_at(node)
                 self.leaderships.refresh(ctx)
+            case PeerBack(node=node):
+                self._lost_at(node)
             case Reborn():
                 self._lost_at(node_of(sender))
             case Close():

@@ -65,6 +65,16 @@ class PeerGone(Message, frozen=True):
     disconnected_at: int = -1
 
 
+class PeerBack(Message, frozen=True):
+    """Local only: the connection to `node` had dropped and is there again, with whoever listens there now.
+
+    What was on its way may be lost, in both directions: ask again, without waiting for a timeout. A hint: it may be
+    lost, late or false, so only what may be said twice may follow from it.
+    """
+
+    node: str
+
+
 class RouteGone(Message, frozen=True):
     """Local only: the connection that requests of `route` came on has closed. A hint, like `PeerGone`.
 

@@ -15,7 +15,7 @@ from .consumer_outlet import ConsumerOutlet, ConsumerSettings
 from .group_messages import GroupReply, Plan, PlanTask
 from .group_reading import GroupReading, GroupReadingOutlet, GroupSettings
 from .kernel import Address, Context, Message, Timer, node_of
-from .messages import CoordinatorsFound, Partition, PeerGone, Reborn
+from .messages import CoordinatorsFound, Partition, PeerBack, PeerGone, Reborn
 
 
 class GroupConsumerOutlet(ConsumerOutlet, GroupReadingOutlet, Protocol):
@@ -65,7 +65,7 @@ class GroupConsumerActor(ConsumerActor):
             case Close():
                 self._close = message
                 reading.leave(message.timeout_ms, ctx)
-            case PeerGone(node=node):
+            case PeerGone(node=node) | PeerBack(node=node):
                 reading.gone(node, ctx)
                 super().on_message(sender, message, ctx)
             case Reborn():

@@ -49,6 +49,7 @@ from .envelope import PROTOCOL_VERSION as PROTOCOL_VERSION
 from .envelope import Envelope as Envelope
 from .envelope import Part as Part
 from .envelope import Partition as Partition
+from .envelope import PeerBack as PeerBack
 from .envelope import PeerGone as PeerGone
 from .envelope import Reborn as Reborn
 from .envelope import TopicId as TopicId

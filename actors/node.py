@@ -1,8 +1,8 @@
 """A node: what crashes together.
 
 One disk, one clock reading, one seeded random, and the actors of one process. A node is sans-IO (aioquic's shape): the
-world around it calls one of the inputs (`start`, `deliver`, `advance`, `synced`, `job_done`, `tell`, `peer_gone`),
-then takes the effects with `flush()` and asks for the next `deadline`. It does nothing by itself.
+world around it calls one of the inputs (`start`, `deliver`, `advance`, `synced`, `job_done`, `tell`, `peer_gone`,
+`peer_back`), then takes the effects with `flush()` and asks for the next `deadline`. It does nothing by itself.
 
 The order of effects is a contract: what was sent with `after=generation` is handed out only once that generation is
 durable, and dies with the node before that. Messages to the node's own actors are delivered within the same input.
@@ -35,7 +35,7 @@ from .kernel import (
     address,
     node_of,
 )
-from .messages import PROTOCOL_VERSION, Envelope, PeerGone, Reborn
+from .messages import PROTOCOL_VERSION, Envelope, PeerBack, PeerGone, Reborn
 
 LOCAL = Address("local")
 """The sender of what the process itself tells an actor."""
@@ -181,6 +181,13 @@ class Node:
         gone = PeerGone(node, incarnation or known, disconnected_at=now)
         for name, actor in self.actors.items():
             actor.on_message(LOCAL, gone, self._contexts[name])
+        self._drain()
+
+    def peer_back(self, node: str, now: Millis, wall: Millis) -> None:
+        """The connection to `node` had dropped and is there again: a hint to all actors."""
+        self.now, self.wall = now, wall
+        for name, actor in self.actors.items():
+            actor.on_message(LOCAL, PeerBack(node), self._contexts[name])
         self._drain()
 
     def route_gone(self, route: str, now: Millis, wall: Millis) -> None:

@@ -25,6 +25,7 @@ from .messages import (
     Leadership,
     LeadershipUpdate,
     Partition,
+    PeerBack,
     PeerGone,
     Produce,
     ProduceBatch,
@@ -140,6 +141,8 @@ class ProducerActor(Actor):
             case PeerGone(node=node):
                 self._lost_at(node)
                 self.leaderships.refresh(ctx)
+            case PeerBack(node=node):
+                self._lost_at(node)
             case Reborn():
                 self._lost_at(node_of(sender))
             case Flush(token):

@@ -59,3 +59,7 @@ class CutNode(Node):
     def peer_gone(self, node: str, incarnation: Incarnation, now: Millis, wall: Millis) -> None:
         if not self._cuts.between(node, self.endpoint):  # a refused connection is an answer too
             super().peer_gone(node, incarnation, now, wall)
+
+    def peer_back(self, node: str, now: Millis, wall: Millis) -> None:
+        if not self._cuts.between(node, self.endpoint):
+            super().peer_back(node, now, wall)

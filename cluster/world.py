@@ -32,6 +32,9 @@ from ..transport.codec import Codec
 from .connections import Connection, Connections, Network, Perfect
 from .host import EPOCH_WALL_MS, Boot, Clock, Host, Micros
 
+RECONNECT: Micros = 30_000
+"""How long a connection that was reset takes to be there again."""
+
 __all__ = ["EPOCH_WALL_MS", "Boot", "Clock", "Host", "Micros", "Network", "Observer", "Perfect", "World"]
 
 
@@ -151,11 +154,20 @@ class World:
             self._push(self.now, lambda: self._drain(host))
 
     def reset_connections(self, source: str, target: str) -> None:
-        """Reset the connection that `source` holds to `target`; what is on it is lost."""
+        """Reset the connection that `source` holds to `target`; what is on it is lost. It is soon made again."""
         connection = self._connections.between(source, target)
         if connection is not None:
             self._note(f"reset {source} {target}")
             self._close(connection)
+            host = self.hosts[source]
+            self.later(host, RECONNECT, lambda: self._announce_back(host, target))
+
+    def _announce_back(self, host: Host, target: str) -> None:
+        """The handshake has succeeded, or so it seems: while the link is cut this is a false hint."""
+        node = host.node
+        if node is not None and self.hosts[target].node is not None:
+            self._note(f"back {host.name} {target}")
+            self._input(host, lambda: node.peer_back(target, *self._times(host)))
 
     def hint_gone(self, watcher: str, name: str) -> None:
         """A false hint: `watcher` is told that `name` is gone."""

@@ -8,7 +8,16 @@ from test_producer_under_loss import Outcomes
 from barnabas.actors.client_commands import Close, Flush, SendRecords, Why
 from barnabas.actors.errors import ErrorCode
 from barnabas.actors.kernel import Message, Payload
-from barnabas.actors.messages import FetchLeadership, Leadership, Partition, PeerGone, Produce, Produced, ProducedBatch
+from barnabas.actors.messages import (
+    FetchLeadership,
+    Leadership,
+    Partition,
+    PeerBack,
+    PeerGone,
+    Produce,
+    Produced,
+    ProducedBatch,
+)
 from barnabas.actors.partitioner import partition_of
 from barnabas.actors.producer import ProducerActor
 from barnabas.actors.producer_outlet import ProducerSettings
@@ -325,6 +334,19 @@ def test_a_peer_that_is_gone_is_not_waited_for() -> None:
     world.run(10)
     world.down = set()
     world.tell(PeerGone("b1", 1))  # type: ignore[arg-type]
+    world.run(10)
+    assert outcomes.acked == {0: (0, 0)}
+
+
+def test_what_was_on_its_way_when_a_connection_dropped_is_sent_again_when_it_is_back() -> None:
+    world, outcomes, _ = ready(request_timeout_ms=60_000)
+    world.down = {"b1"}
+    send(world, 0)
+    world.run(10)
+    world.down = set()
+    world.run(200)
+    assert outcomes.acked == {}
+    world.tell(PeerBack("b1"))
     world.run(10)
     assert outcomes.acked == {0: (0, 0)}
 

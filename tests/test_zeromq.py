@@ -33,7 +33,7 @@ from shells import (
 
 from barnabas.actors.errors import ErrorCode
 from barnabas.actors.kernel import Address, Message, Payload, node_of
-from barnabas.actors.messages import HeartbeatReply, MetadataUpdate, PeerGone, Reborn
+from barnabas.actors.messages import HeartbeatReply, MetadataUpdate, PeerBack, PeerGone, Reborn
 from barnabas.transport.budget import MAX_AGE, MAX_FRAME, MAX_MESSAGE, PEER_BYTES, Counters
 from barnabas.transport.monitor import KNOCK_EVERY, is_gone
 from barnabas.transport.options import new_context, new_socket
@@ -375,6 +375,17 @@ def test_a_watched_peer_is_watched_without_ever_being_asked() -> None:
         watcher.ask(Address(f"{endpoint}/broker"))
         process.kill()
         assert watcher.box.hear_only(PeerGone)[1].node == endpoint
+
+
+def test_a_connection_that_comes_back_is_told() -> None:
+    with start() as watcher:
+        with start(bind=ANY_PORT) as server:
+            endpoint = server.endpoint
+            watcher.do(lambda ctx: watcher.shell.watch(endpoint))
+            watcher.ask(server.broker)
+        assert watcher.box.hear_only(PeerGone)[1].node == endpoint
+        with start(bind=endpoint):
+            assert watcher.box.hear_only(PeerBack)[1].node == endpoint
 
 
 def test_a_pause_is_no_death() -> None:

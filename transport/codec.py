@@ -35,7 +35,7 @@ class ProtocolError(ValueError):
     """What arrived is not a message of this protocol: the text says what was expected and what was found."""
 
 
-_LOCAL_ONLY = {messages.PeerGone}
+_LOCAL_ONLY = {messages.PeerBack, messages.PeerGone}
 _WIRE = tuple(
     thing
     for thing in vars(messages).values()

@@ -32,6 +32,7 @@ class Peer:
         self.monitor: Monitor | None = None  # if it is watched
         self.kept = False  # it is not to be forgotten, however idle
         self.connected = False  # as the monitor has it
+        self.dropped = False  # the connection was there, and has not come back
         self.probing = False  # somebody is finding out whether it is gone
         self.used = now
         self._counters = counters

@@ -421,6 +421,11 @@ class Shell:
         """See `Listener`."""
         return partial(self._peer_gone, endpoint)
 
+    def peer_back(self, endpoint: str) -> None:
+        """See `Listener`."""
+        if self._node is not None and self.ended is None:
+            self._input("a peer's return", partial(self._node.peer_back, endpoint))
+
     def route_gone(self, route: str) -> None:
         """See `Listener`. It may be told in the middle of a send, so it is an input of its own, soon."""
         if self._loop is not None:

@@ -15,7 +15,7 @@ class Watcher:
     """The watched peers of one node.
 
     `disconnected` is told that a connection has dropped, at that moment; what it returns is called if its peer then
-    proves gone. Nothing is said about connections that we close ourselves.
+    proves gone. `back` is told when it is there again. Nothing is said about connections that we close ourselves.
     """
 
     def __init__(
@@ -23,10 +23,12 @@ class Watcher:
         loop: asyncio.AbstractEventLoop,
         context: zmq.Context[zmq.Socket[bytes]],
         disconnected: Callable[[str], Callable[[], None]],
+        back: Callable[[str], None],
     ) -> None:
         self._loop = loop
         self._context = context
         self._disconnected = disconnected
+        self._back = back
         self._probes: set[asyncio.Task[None]] = set()
 
     def watch(self, peer: Peer) -> None:
@@ -54,6 +56,11 @@ class Watcher:
             return
         for event in peer.monitor.read():
             peer.connected = event.event == zmq.EVENT_HANDSHAKE_SUCCEEDED
+            if peer.connected and peer.dropped:
+                peer.dropped = False
+                self._back(peer.endpoint)
+            elif not peer.connected:
+                peer.dropped = True
             if not peer.connected and not peer.probing:
                 peer.probing = True
                 task = self._loop.create_task(self._probe(peer, self._disconnected(peer.endpoint)))

@@ -63,6 +63,10 @@ class Listener(Protocol):
         """The connection to a watched peer dropped just now. What is returned is called if the peer proves gone."""
         ...
 
+    def peer_back(self, endpoint: str) -> None:
+        """The connection to a watched peer had dropped and is there again."""
+        ...
+
     def route_gone(self, route: str) -> None:
         """The connection behind a route has closed."""
         ...
@@ -112,7 +116,7 @@ class Sockets:
         self._peers: dict[str, _Line] = {}
         self._ready: deque[_Line] = deque()
         self._touched: list[_Line] = []
-        self._watcher = Watcher(loop, self._context, listener.peer_disconnected)
+        self._watcher = Watcher(loop, self._context, listener.peer_disconnected, listener.peer_back)
         self._expiry: asyncio.TimerHandle | None = None
         self._sweep_timer = loop.call_later(SWEEP_SECONDS, self._sweep)
         self._closed = False
