@@ -1,4 +1,4 @@
-"""`bench failover|start|idle|produce|consume|latency|kafka`: measurements that clean up after themselves."""
+"""`bench failover|start|idle|produce|consume|latency|kafka|group`: measurements that clean up after themselves."""
 
 import argparse
 
@@ -6,7 +6,7 @@ from .arguments import Commands, add_json, positive, seconds
 
 
 def register(commands: Commands) -> None:
-    verbs = commands.add_group("bench", help="measure failover, start, idle cost, throughput and latency")
+    verbs = commands.add_group("bench", help="measure failover, start, idle cost, throughput, latency and groups")
 
     failover = verbs.add_parser(
         "failover",
@@ -93,7 +93,20 @@ def register(commands: Commands) -> None:
     kafka.add_argument("--brokers", metavar="HOST:PORT,...", help="default: a cluster of three brokers, made for this")
     kafka.set_defaults(run=run_kafka)
 
-    for verb in (failover, start, idle, produce, consume, latency, kafka):
+    group = verbs.add_parser(
+        "group",
+        help="measure how soon a consumer group settles: first record, joins, deaths",
+        examples="""
+            barnabas bench group
+            barnabas bench group --members 10 --partitions 900 --json
+        """,
+    )
+    group.add_argument("--members", type=positive, default=10, metavar="N", help="that join (default: 10)")
+    group.add_argument("--partitions", type=positive, default=900, metavar="N", help="that they share (default: 900)")
+    group.add_argument("--times", type=positive, default=5, metavar="N", help="kills of each kind (default: 5)")
+    group.set_defaults(run=run_group)
+
+    for verb in (failover, start, idle, produce, consume, latency, kafka, group):
         add_json(verb)
 
 
@@ -117,6 +130,12 @@ def run_kafka(arguments: argparse.Namespace) -> int:
 
 def run_start(arguments: argparse.Namespace) -> int:
     from ..bench.start import run_start as run
+
+    return run(arguments)
+
+
+def run_group(arguments: argparse.Namespace) -> int:
+    from ..bench.groups import run
 
     return run(arguments)
 
