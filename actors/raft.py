@@ -22,8 +22,6 @@ from __future__ import annotations
 
 from functools import partial
 
-import msgspec
-
 from ..storage.disk import Generation
 from ..storage.log import Log
 from ..storage.recovery import Recovered, RecoverLog
@@ -33,8 +31,7 @@ from .copying import Copying
 from .election_pace import ElectionPace
 from .errors import ErrorCode
 from .events import QuorumLeaderElected, QuorumLeaderResigned
-from .kernel import Address, Context, JobDone, Message, Millis, Payload, Timer, address
-from .leading import Diverging, Leading, majority
+from .kernel import Address, Context, JobDone, Message, Millis, Timer, address
 from .messages import (
     METADATA,
     BeginEpoch,
@@ -51,6 +48,7 @@ from .messages import (
 from .metadata_codec import encode_records
 from .metadata_records import LeaderChanged
 from .quorum_state import QuorumState
+from .quorum_term import HEARD_TIMEOUT_FACTOR, Base, QuorumTerm, reply_to_fetch
 from .raft_config import (
     CheckpointTimer,
     ElectionTimer,
@@ -65,13 +63,6 @@ from .recovery_point import RecoveryPoint
 
 DIRECTORY = "metadata/__cluster_metadata-0"
 METADATA_TOPIC_ID = bytes(15) + b"\x01"
-MAX_FETCH_BYTES = 1 << 20
-HEARD_TIMEOUT_FACTOR = 3  # check-quorum: a leader resigns after this many shortest election timeouts of silence
-
-
-class _Parked(msgspec.Struct, frozen=True):
-    sender: Address
-    fetch: Fetch
 
 
 class Raft:
@@ -87,15 +78,15 @@ class Raft:
         self.leader = -1
         self.hw = 0
         self.log: Log | None = None
+        self.base = Base()  # the snapshot that the log begins with
         self.epoch_start = -1  # offset of the own LeaderChanged record while leading
         self._persisted = Generation(0)  # when the present epoch and vote are durable
         self._granted: set[int] = set()
         self._heard_at = Millis(-1_000_000)  # from a leader of the present epoch
         self._suspect = False  # the leader's connection was refused: do not wait to hear from it
         self._pace = ElectionPace(config)
-        self._leading: Leading | None = None
+        self._term: QuorumTerm | None = None  # None unless leading
         self._copying: Copying | None = None
-        self._parked: dict[int, _Parked] = {}
         self._fetch_id = 0
         self._asking: int | None = None  # id of the fetch that is out
         self._told_durable = 0  # what the leader knows of our durable end
@@ -126,17 +117,17 @@ class Raft:
 
     def append(self, batch: bytes, ctx: Context) -> int:
         """Append a decision as leader; it is committed once `hw` reaches the returned end."""
-        assert self._leading is not None and self.log is not None, "only the leader appends"
+        assert self._term is not None and self.log is not None, "only the leader appends"
         appended = self.log.append(bytearray(batch), self.epoch, ctx.wall)
         self._advance_hw(ctx)
-        self._answer_parked(ctx)
+        self._term.answer_all(self.hw, ctx)
         return appended.last_offset + 1
 
     def resign(self, ctx: Context) -> None:
         """Stop leading in good order: name the best follower as successor."""
-        if self._leading is None:
+        if self._term is None:
             return
-        ends = {voter: self._leading.durable(voter) for voter in self.voters if voter != self.id}
+        ends = {voter: self._term.durable(voter) for voter in self.voters if voter != self.id}
         successors = sorted(ends, key=lambda voter: (-ends[voter], voter))
         for voter in successors:
             self._say(voter, EndEpoch(self.config.cluster_id, self.epoch, self.id, successors), ctx)
@@ -204,8 +195,10 @@ class Raft:
                 self._fetch(ctx)
             case LeaderTimer():
                 self._on_leader_timer(ctx)
+            case ParkedTimer() if self._term is not None:
+                self._term.answer(timer.voter, self.hw, ctx, anyway=True)
             case ParkedTimer():
-                self._answer(timer.voter, ctx, anyway=True)
+                pass  # the term is over
             case CheckpointTimer():
                 if self.log is not None and (self._copying is None or self._copying.cutting is None):
                     self._point.raise_to(self.log.recovery_point, ctx.disk)
@@ -229,17 +222,17 @@ class Raft:
                 self._told_durable = self.log.durable_end
                 part = SyncedPartition(METADATA, self.epoch, self.log.durable_end)
                 self._say(self.leader, Synced(self.id, -1, self.config.directory_id, [part]), ctx)
-        if moved and self._leading is not None:
+        if moved and self._term is not None:
             self._advance_hw(ctx)
 
     # --- Roles ---
 
     def _become(self, role: Role, ctx: Context) -> None:
         """Leave a role behind with all that belongs to it."""
-        if self.role == "leading" and role != "leading":
-            self._refuse_parked(ctx)
+        if self._term is not None:
+            self._term.refuse_all(ctx)
             ctx.cancel_timer(LeaderTimer())
-        self._leading = None
+        self._term = None
         self.epoch_start = -1
         if role not in ("following", "prospective"):
             self._copying = None
@@ -405,119 +398,57 @@ class Raft:
         self.leader = self.id
         self._pace.led(self.epoch)
         ctx.cancel_timer(ElectionTimer())
-        self._leading = Leading(self.log, self.epoch, ctx.now)
+        self._term = QuorumTerm(self.config, self.log, self.epoch, self._persisted, ctx.now)
         self.epoch_start = self.log.end
         ctx.emit(QuorumLeaderElected(controller=self.id, epoch=self.epoch, cause="a majority of the voters chose it"))
         self.append(encode_records([LeaderChanged(self.epoch, self.id, sorted(self.voters))]), ctx)
         self._on_leader_timer(ctx)
 
     def _on_leader_timer(self, ctx: Context) -> None:
-        leading = self._leading
-        if leading is None:
+        term = self._term
+        if term is None:
             return
-        limit = self.config.election_min_ms * HEARD_TIMEOUT_FACTOR
-        silent = []
-        for voter in sorted(self.voters):
-            progress = leading.followers.get(voter)
-            heard = progress.fetched_at if progress is not None else leading.since
-            if voter != self.id and voter not in self._parked and ctx.now - heard > limit:
-                silent.append(voter)
-            if voter != self.id and (progress is None or ctx.now - heard > self.config.election_min_ms):
-                begin = BeginEpoch(self.config.cluster_id, self.epoch, self.id, self.config.directory_id)
-                self._say(voter, begin, ctx)
-        if (len(self.voters) - len(silent)) * 2 <= len(self.voters) and not bug("no-check-quorum"):
+        for voter in term.unaware(ctx.now):
+            self._say(voter, BeginEpoch(self.config.cluster_id, self.epoch, self.id, self.config.directory_id), ctx)
+        silent = term.silent(ctx.now)
+        if silent:
+            limit = self.config.election_min_ms * HEARD_TIMEOUT_FACTOR
             self._unattach(self.epoch, ctx, f"no fetch from controllers {silent} for {limit} ms")
             return
         ctx.set_timer(LeaderTimer(), self.config.retry_ms)
 
     def _advance_hw(self, ctx: Context) -> None:
-        leading = self._leading
-        assert leading is not None and self.log is not None
-        ends = [self.log.durable_end if voter == self.id else leading.durable(voter) for voter in self.voters]
-        end = majority(ends)
-        if end > self.hw and (end > self.epoch_start or bug("commit-old-epoch")):
-            self.hw = end
-            self._answer_parked(ctx)
+        assert self._term is not None
+        hw = self._term.high_watermark(self.hw)
+        if hw > self.hw:
+            self.hw = hw
+            self._term.answer_all(hw, ctx)
 
     def _on_fetch(self, sender: Address, fetch: Fetch, ctx: Context) -> None:
         voter = self.voters.get(fetch.replica)
         if len(fetch.wanted) != 1 or voter is None or voter.directory_id != fetch.directory_id:
             return
         wanted = fetch.wanted[0]
-        leading = self._leading
         error = ErrorCode.NONE
         if wanted.leader_epoch < self.epoch:
             error = ErrorCode.FENCED_LEADER_EPOCH
         elif wanted.leader_epoch > self.epoch:
             error = ErrorCode.UNKNOWN_LEADER_EPOCH
-        elif leading is None:
+        elif self._term is None:
             error = ErrorCode.NOT_LEADER_OR_FOLLOWER
-        if error is not ErrorCode.NONE or leading is None or wanted.partition != METADATA:
-            self._reply(sender, fetch, FetchedPartition(METADATA, error, self.epoch, -1, -1, leader=self.leader), ctx)
-            return
-        verdict = leading.check(wanted)
-        if isinstance(verdict, ErrorCode):
-            part = FetchedPartition(METADATA, verdict, self.epoch, -1, leading.log.start, leader=self.id)
-            self._reply(sender, fetch, part, ctx)
-            return
-        if isinstance(verdict, Diverging):
-            point = (verdict.epoch, verdict.end)
-            part = FetchedPartition(METADATA, ErrorCode.NONE, self.epoch, -1, -1, diverging=point, leader=self.id)
-            self._reply(sender, fetch, part, ctx)
-            if bug("divergence-is-progress"):
-                leading.fetched(fetch.replica, -1, wanted, ctx.now)
-            return
-        leading.fetched(fetch.replica, -1, wanted, ctx.now)
-        self._parked[fetch.replica] = _Parked(sender, fetch)
-        self._advance_hw(ctx)
-        self._answer(fetch.replica, ctx)
-        if fetch.replica in self._parked:
-            wait = max(0, min(fetch.max_wait_ms, self.config.fetch_wait_ms))
-            ctx.set_timer(ParkedTimer(fetch.replica), wait)
-
-    def _answer_parked(self, ctx: Context) -> None:
-        for voter in sorted(self._parked):
-            self._answer(voter, ctx)
-
-    def _answer(self, voter: int, ctx: Context, *, anyway: bool = False) -> None:
-        """Answer a parked fetch if there is something to tell: records, or a high watermark that moved."""
-        parked = self._parked.get(voter)
-        if parked is None or self.log is None or self._leading is None:
-            return
-        wanted = parked.fetch.wanted[0]
-        if self.log.end <= wanted.offset and self.hw <= wanted.hw and not anyway:
-            return
-        del self._parked[voter]
-        ctx.cancel_timer(ParkedTimer(voter))
-        records = None
-        if self.log.end > wanted.offset:
-            records = Payload(self.log.read(wanted.offset, MAX_FETCH_BYTES, limit=self.log.end))
-        part = FetchedPartition(
-            METADATA, ErrorCode.NONE, self.epoch, self.hw, self.log.start, records=records, leader=self.id
-        )
-        self._leading.followers[voter].fetched_at = ctx.now
-        self._reply(parked.sender, parked.fetch, part, ctx)
-
-    def _refuse_parked(self, ctx: Context) -> None:
-        for voter in sorted(self._parked):
-            parked = self._parked[voter]
-            part = FetchedPartition(METADATA, ErrorCode.NOT_LEADER_OR_FOLLOWER, self.epoch, -1, -1)
-            self._reply(parked.sender, parked.fetch, part, ctx)
-            ctx.cancel_timer(ParkedTimer(voter))
-        self._parked = {}
-
-    def _reply(self, sender: Address, fetch: Fetch, part: FetchedPartition, ctx: Context) -> None:
-        answer = Fetched(fetch.id, ErrorCode.NONE, fetch.session, fetch.sequence, [part])
-        ctx.send(sender, answer, after=self._persisted)
+        if error is not ErrorCode.NONE or self._term is None or wanted.partition != METADATA:
+            part = FetchedPartition(METADATA, error, self.epoch, -1, -1, leader=self.leader)
+            reply_to_fetch(sender, fetch, part, self._persisted, ctx)
+        elif self._term.on_fetch(sender, fetch, self.base, ctx):
+            self._advance_hw(ctx)
+            self._term.park(fetch.replica, self.hw, ctx)
 
     def _on_synced_message(self, message: Synced, ctx: Context) -> None:
         voter = self.voters.get(message.replica)
-        if self._leading is None or voter is None or voter.directory_id != message.directory_id:
+        if self._term is None or voter is None or voter.directory_id != message.directory_id:
             return
         for part in message.partitions:
-            if part.partition != METADATA or part.leader_epoch != self.epoch:
-                continue
-            if self._leading.synced(message.replica, -1, part.durable, ctx.now):
+            if part.partition == METADATA and self._term.on_synced(message.replica, part, ctx.now):
                 self._advance_hw(ctx)
 
     # --- Following ---
