@@ -23,7 +23,7 @@ from .controller_config import ControllerConfig as ControllerConfig
 from .controller_config import ControllerPicture as ControllerPicture
 from .decisions import Decision, Decisions, Question, Quorum, refusal
 from .errors import ErrorCode
-from .events import ControllerElected, ControllerResigned, MetadataSnapshotSkipped
+from .events import ControllerElected, ControllerResigned
 from .isr_changes import alter
 from .kernel import Actor, Address, Context, JobDone, Message, Timer
 from .messages import (
@@ -39,6 +39,8 @@ from .messages import (
     FetchLeadership,
     FetchMetadata,
     ListReassignments,
+    MetadataRange,
+    MetadataSnapshot,
     PeerGone,
     Register,
     ReportDamage,
@@ -47,15 +49,16 @@ from .messages import (
     Vote,
     Voted,
 )
-from .metadata import MetadataImage, load_latest
+from .metadata import MetadataImage
 from .metadata_codec import decode_batches
 from .metadata_records import ClusterDefaults, MetadataRecord
 from .metadata_service import MetadataSource, describe, leadership
 from .narration import narrate
 from .producer_ids import reserve
+from .quorum_log import Base
 from .registrations import Registrations
 from .sessions import Sessions
-from .snapshotting import Snapshots
+from .snapshotting import Snapshots, SnapshotTimer
 from .topics import create_internal
 
 CHUNK = 256 << 10  # bytes of metadata applied before other inputs have their turn
@@ -90,7 +93,7 @@ class Controller(Actor):
         self.registrations: Registrations | None = None  # None unless active
         self.publisher: Publisher | None = None  # None unless active
         self.chores: Chores | None = None  # None unless active
-        self._snapshots = Snapshots(config.snapshot_records)
+        self._snapshots = Snapshots(config.snapshot_records, config.cluster_id, config.voters, raft)
         self._proposals: dict[int, tuple[int, int]] = {}  # by broker: its epoch and the last AlterPartition, ever
         self._gone: dict[str, PeerGone] = {}  # by node: hints that came while this controller was not active
         self._armed = False  # the session timer is set
@@ -104,12 +107,9 @@ class Controller(Actor):
     # --- inputs
 
     def on_start(self, ctx: Context) -> None:
-        self.image, skipped = load_latest(ctx.disk)
-        for what in skipped:
-            ctx.emit(MetadataSnapshotSkipped(what=what, cause="it is not whole"))
+        self.image, snapshots = self._snapshots.start(ctx)
         self.source = MetadataSource(self.config.cluster_id, self.image, self.raft)
-        self._snapshots.loaded(self.image)
-        self.raft.start(ctx)
+        self.raft.start(ctx, Base(self.image.end, self.image.controller_epoch), snapshots)
         self._advance(ctx)
 
     def on_message(self, sender: Address, message: Message, ctx: Context) -> None:
@@ -124,6 +124,8 @@ class Controller(Actor):
                 self._on_request(sender, message, ctx)
             case FetchMetadata():
                 ctx.send(sender, self.source.answer(message))
+            case MetadataSnapshot() | MetadataRange():
+                self._snapshots.on_answer(sender, message, ctx)
             case FetchLeadership():
                 broadcasts = [self.config.broadcasts[controller] for controller in sorted(self.config.broadcasts)]
                 voters = self.config.voters
@@ -143,6 +145,8 @@ class Controller(Actor):
             match timer:
                 case SessionTimer():
                     self._on_session_timer(ctx)
+                case SnapshotTimer():
+                    self._snapshots.on_timer(ctx)
                 case ChoreTimer() if self.chores is not None:
                     for question in self.chores.look(ctx):
                         self.decisions.ask(question, ctx)
@@ -155,6 +159,11 @@ class Controller(Actor):
 
     def on_synced(self, generation: Generation, ctx: Context) -> None:
         self.raft.on_synced(generation, ctx)
+        loaded = self._snapshots.on_synced(generation, ctx)
+        if loaded is not None:
+            assert not self.active, "who decides has everything"
+            self.image = loaded
+            self.source = MetadataSource(self.config.cluster_id, self.image, self.raft)
         self._advance(ctx)
 
     def on_job(self, done: JobDone, ctx: Context) -> None:

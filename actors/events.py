@@ -184,6 +184,24 @@ class MetadataSnapshotWritten(Event, frozen=True):
         return f"a metadata snapshot was written at offset {self.end} ({self.size} bytes)"
 
 
+class MetadataSnapshotLoaded(Event, frozen=True):
+    """A controller that was away for long has begun anew from a snapshot of the leader's."""
+
+    end: int
+
+    def sentence(self) -> str:
+        return f"a metadata snapshot was loaded at offset {self.end}"
+
+
+class MetadataLogTrimmed(Event, frozen=True):
+    """The metadata below `start` is kept as a snapshot only."""
+
+    start: int
+
+    def sentence(self) -> str:
+        return f"the metadata log begins at offset {self.start} now"
+
+
 class MetadataSnapshotSkipped(Event, frozen=True):
     """A metadata snapshot could not be written, or not be read; the log and older ones stand in for it."""
 

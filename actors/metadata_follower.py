@@ -38,6 +38,7 @@ from .metadata_records import (
     TopicDeleted,
 )
 from .metadata_snapshot import BadSnapshot
+from .snapshot_pieces import SnapshotPieces
 
 HEARTBEAT_MS = 250
 SILENCE_MS = 2 * HEARTBEAT_MS
@@ -76,7 +77,7 @@ class MetadataFollower:
         self._due = False  # a question will be asked within 50 ms
         self._turn = 0
         self._next_id = 0
-        self._pieces: tuple[int, bytearray] | None = None  # end and beginning of a snapshot that is not whole yet
+        self._pieces = SnapshotPieces()  # of a snapshot that is not whole yet
         self._changed: dict[Partition, None] | None = None  # None: everything
 
     @property
@@ -145,22 +146,17 @@ class MetadataFollower:
         if self._asked is None or answer.id != self._asked.id:
             return False
         self._settle(ctx)
-        if self._pieces is None or self._pieces[0] != answer.end or answer.position == 0:
-            self._pieces = (answer.end, bytearray())
-        data = self._pieces[1]
-        if answer.position != len(data) or not len(answer.data):
-            self._pieces = None
+        if not self._pieces.add(answer):
             self._retry(ctx)
             return False
-        data += answer.data.data
         self._heard(answer.controller_epoch, answer.leader, answer.end)
-        if len(data) < answer.size:
+        data = self._pieces.whole(answer)
+        if data is None:
             self._ask(ctx)
             return False
-        self._pieces = None
         before = self.image.end
         try:
-            image = MetadataImage.from_snapshot(bytes(data))
+            image = MetadataImage.from_snapshot(data)
         except BadSnapshot:
             self._retry(ctx)
             return False
@@ -191,8 +187,8 @@ class MetadataFollower:
 
     def _ask(self, ctx: Context) -> None:
         self._next_id += 1
-        snapshot_end, position = (0, 0) if self._pieces is None else (self._pieces[0], len(self._pieces[1]))
-        self._asked = FetchMetadata(self._next_id, self.cluster_id, self.image.end, snapshot_end, position)
+        pieces = self._pieces
+        self._asked = FetchMetadata(self._next_id, self.cluster_id, self.image.end, pieces.end, pieces.position)
         to = self._target()
         self._at = node_of(to)
         ctx.send(to, self._asked)

@@ -102,12 +102,26 @@ def snapshot_files(reader: Reader) -> list[str]:
     return [f"{DIRECTORY}/{name}" for name in sorted(reader.list(DIRECTORY), reverse=True) if name.endswith(SUFFIX)]
 
 
-def write_snapshot(disk: Disk, data: bytes, end: int, epoch: int) -> Generation:
-    """Write one, and delete all but the newest `KEPT` and this one: those were durable before it was begun."""
+def bases(reader: Reader) -> dict[int, int]:
+    """The ends of all snapshots, each with the epoch of its last record, as their names say."""
+    found = {}
+    for path in snapshot_files(reader):
+        end, _, epoch = path.removeprefix(f"{DIRECTORY}/").removesuffix(SUFFIX).partition("-")
+        if end.isdecimal() and epoch.isdecimal():
+            found[int(end)] = int(epoch)
+    return found
+
+
+def write_snapshot(disk: Disk, data: bytes, end: int, epoch: int, needed: int = 1 << 62) -> Generation:
+    """Write one, and delete all but the newest `KEPT` and this one: those were durable before it was begun.
+
+    Those that end at `needed` or later are kept too: the log may begin there.
+    """
     earlier = snapshot_files(disk)
     generation = disk.replace(path_of(end, epoch), data)
     for path in earlier[KEPT:]:
-        disk.delete(path)
+        if path < path_of(needed, 0):
+            disk.delete(path)
     return generation
 
 

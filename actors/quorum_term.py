@@ -11,8 +11,6 @@ load one.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import msgspec
 
 from ..storage.disk import Generation
@@ -22,18 +20,11 @@ from .errors import ErrorCode
 from .kernel import Address, Context, Millis, Payload
 from .leading import Diverging, Leading, majority
 from .messages import METADATA, Fetch, Fetched, FetchedPartition, SyncedPartition
+from .quorum_log import Base
 from .raft_config import ParkedTimer, RaftConfig
 
 MAX_FETCH_BYTES = 1 << 20
 HEARD_TIMEOUT_FACTOR = 3  # check-quorum: a leader resigns after this many shortest election timeouts of silence
-
-
-class Base(NamedTuple):
-    """Where the log begins: the end of the snapshot that stands for what was there, and the epoch of its last
-    record."""
-
-    end: int = 0
-    epoch: int = -1
 
 
 class _Parked(msgspec.Struct, frozen=True):

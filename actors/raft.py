@@ -4,7 +4,7 @@ Votes are pushed, records are pulled: a leader is told what its followers have b
 watermark is the end that a majority has *durably*. One leader at most per epoch, because a voter votes once per epoch
 and its vote is durable before it is said; the elected leader's log holds everything committed, because voters refuse a
 candidate whose log ends before theirs (Raft §5.4.1); and a leader commits only through a record of its own epoch
-(§5.4.2), the `LeaderChanged` record that begins it.
+(§5.4.2), the `LeaderChanged` record that begins it. The leader's half is `quorum_term`, the log `quorum_log`.
 
     unattached/following --election timeout--> prospective --majority of pre-votes--> candidate --votes--> leading
             ^                                      |  heard from the leader                  |                |
@@ -14,17 +14,20 @@ Pre-votes cost no epoch: a node that was cut off cannot disturb a quorum that wo
 fetches from resigns (check-quorum, KAFKA-15489). After a restart nobody leads again in the epoch that it led before
 (KAFKA-10527): it voted for itself there, and stands only in a new one.
 
-Nothing is sent that shows an epoch which is not durable here (`after=`). What this file does not do: membership
-changes (the voters are those of the configuration) and trimming of the log.
+Nothing is sent that shows an epoch which is not durable here (`after=`). Who is so far behind that the leader's log
+begins later says so to its owner (`wants_snapshot`), and goes on asking. What this file does not do: membership
+changes; the voters are those of the configuration.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+
+from msgspec.structs import replace
 
 from ..storage.disk import Generation
 from ..storage.log import Log
-from ..storage.recovery import Recovered, RecoverLog
 from . import quorum_state
 from .bugs import bug
 from .copying import Copying
@@ -47,8 +50,10 @@ from .messages import (
 )
 from .metadata_codec import encode_records
 from .metadata_records import LeaderChanged
+from .quorum_log import DIRECTORY as DIRECTORY
+from .quorum_log import NOTHING, Base, QuorumLog
 from .quorum_state import QuorumState
-from .quorum_term import HEARD_TIMEOUT_FACTOR, Base, QuorumTerm, reply_to_fetch
+from .quorum_term import HEARD_TIMEOUT_FACTOR, QuorumTerm, reply_to_fetch
 from .raft_config import (
     CheckpointTimer,
     ElectionTimer,
@@ -59,10 +64,6 @@ from .raft_config import (
 )
 from .raft_config import RaftConfig as RaftConfig
 from .raft_config import Voter as Voter
-from .recovery_point import RecoveryPoint
-
-DIRECTORY = "metadata/__cluster_metadata-0"
-METADATA_TOPIC_ID = bytes(15) + b"\x01"
 
 
 class Raft:
@@ -77,8 +78,7 @@ class Raft:
         self.voted_for = -1
         self.leader = -1
         self.hw = 0
-        self.log: Log | None = None
-        self.base = Base()  # the snapshot that the log begins with
+        self._behind = False  # the leader's log begins beyond the end of this one
         self.epoch_start = -1  # offset of the own LeaderChanged record while leading
         self._persisted = Generation(0)  # when the present epoch and vote are durable
         self._granted: set[int] = set()
@@ -90,7 +90,7 @@ class Raft:
         self._fetch_id = 0
         self._asking: int | None = None  # id of the fetch that is out
         self._told_durable = 0  # what the leader knows of our durable end
-        self._point = RecoveryPoint()
+        self._records = QuorumLog(config.settings)
 
     # --- What the owner may ask ---
 
@@ -98,6 +98,16 @@ class Raft:
     def leading(self) -> bool:
         """Whether this voter leads, as far as it knows."""
         return self.role == "leading"
+
+    @property
+    def log(self) -> Log | None:
+        """The log; None until it has been read."""
+        return self._records.log
+
+    @property
+    def wants_snapshot(self) -> bool:
+        """Whether the leader's log begins beyond the end of this one: then `load` one of the leader's."""
+        return self._behind and not self._records.loading
 
     @property
     def log_end(self) -> int:
@@ -123,6 +133,26 @@ class Raft:
         self._term.answer_all(self.hw, ctx)
         return appended.last_offset + 1
 
+    def trim(self, base: Base) -> None:
+        """A durable snapshot stands for everything below its end: the log begins there now. May raise DiskFull."""
+        assert base.end <= self.hw, f"trimming to {base.end}, committed is {self.hw}"
+        self._records.trim(base)
+
+    def load(self, base: Base, ctx: Context) -> None:
+        """A durable snapshot from the leader stands for more than the log has: it begins anew there, soon."""
+        assert self._term is None, "who leads has everything"
+        self._records.load(base, ctx.disk)
+        if not self._records.loading:
+            self._loaded(ctx)
+
+    def _loaded(self, ctx: Context) -> None:
+        self._behind = False
+        self.hw = max(self.hw, self.log_start)
+        if self.role == "recovering":
+            self._begin(ctx)
+        elif self._copying is not None:
+            self._copy(ctx)
+
     def resign(self, ctx: Context) -> None:
         """Stop leading in good order: name the best follower as successor."""
         if self._term is None:
@@ -135,31 +165,38 @@ class Raft:
 
     # --- Inputs ---
 
-    def start(self, ctx: Context) -> None:
-        """Read the vote, then recover the log as a job; nothing is answered before that is done."""
+    def start(self, ctx: Context, newest: Base = NOTHING, snapshots: Mapping[int, int] | None = None) -> None:
+        """Read the vote, then recover the log as a job; nothing is answered before that is done.
+
+        `newest`: the snapshot that the owner has loaded; `snapshots`: the ends of all that there are, with their
+        epochs.
+        """
         state = quorum_state.read(ctx.disk) or QuorumState()
         self.epoch, self.voted_for = state.epoch, state.voted_for
         self._pace.led(state.epoch)
         if state.epoch > 0:  # what an earlier life wrote may be no further than the page cache
             self._persisted = quorum_state.write(ctx.disk, state)
-        known = self._point.read(ctx.disk, fresh=ctx.disk.size(quorum_state.PATH) is None)
-        ctx.submit(RecoverLog(DIRECTORY, known, settings=self.config.settings))
+        fresh = ctx.disk.size(quorum_state.PATH) is None
+        self._records.recover(newest, snapshots or {}, ctx, fresh=fresh)
 
     def on_job(self, done: JobDone, ctx: Context) -> bool:
         """The log has been read. Returns whether the job was ours."""
-        if not isinstance(done.job, RecoverLog) or done.job.directory != DIRECTORY:
+        if not self._records.ours(done):
             return False
-        recovered = done.result
-        if not isinstance(recovered, Recovered) or recovered.corrupt is not None:
-            why = done.error or (recovered.corrupt if isinstance(recovered, Recovered) else "no result")
-            ctx.stop(f"the metadata log is damaged and this controller must not vote with it: {why}")
+        why = self._records.open(done, ctx)
+        if why is not None:
+            ctx.stop(why)
             return True
-        self.log = Log.open(ctx.disk, DIRECTORY, METADATA_TOPIC_ID, self.config.settings, recovered)
-        self.hw = self.log.start
+        self.hw = self._records.committed
+        if not self._records.loading:
+            self._begin(ctx)
+        return True
+
+    def _begin(self, ctx: Context) -> None:
+        """The log is what it should be: take part."""
         self.role = "unattached"
         self._reset_election(ctx, soon=self.epoch == 0)
         ctx.set_timer(CheckpointTimer(), 1000)
-        return True
 
     def on_message(self, sender: Address, message: Message, ctx: Context) -> None:
         """Anything of the quorum's conversation."""
@@ -200,8 +237,8 @@ class Raft:
             case ParkedTimer():
                 pass  # the term is over
             case CheckpointTimer():
-                if self.log is not None and (self._copying is None or self._copying.cutting is None):
-                    self._point.raise_to(self.log.recovery_point, ctx.disk)
+                if self._copying is None or self._copying.cutting is None:
+                    self._records.checkpoint(ctx.disk)
                 ctx.set_timer(CheckpointTimer(), 1000)
             case _:
                 return False
@@ -211,7 +248,9 @@ class Raft:
         """More of the log, or our vote, is durable."""
         if self.log is None:
             return
-        moved = self.log.synced(generation)
+        moved, loaded = self._records.synced(generation)
+        if loaded:
+            self._loaded(ctx)
         if self.role == "candidate" and self._persisted <= generation and self.id not in self._granted:
             self._granted.add(self.id)
             self._count_votes(ctx)
@@ -273,9 +312,16 @@ class Raft:
         if epoch > self.epoch:
             self._persist(epoch, -1, ctx)
         self._suspect = False
-        self._copying = Copying(METADATA, self.log, epoch, self.hw, partial(self._point.lower_to, disk=ctx.disk))
-        self._asking = None
+        self._behind = False
         self._heard(ctx)
+        self._copy(ctx)
+
+    def _copy(self, ctx: Context) -> None:
+        """Copy from where the log ends now."""
+        assert self.log is not None
+        lower = partial(self._records.point.lower_to, disk=ctx.disk)
+        self._copying = Copying(METADATA, self.log, self.epoch, self.hw, lower)
+        self._asking = None
         self._fetch(ctx)
 
     def _heard(self, ctx: Context) -> None:
@@ -329,7 +375,7 @@ class Raft:
                     self.config.directory_id,
                     number,
                     voter.directory_id,
-                    self.log.last_epoch,
+                    self._records.last_epoch,
                     self.log.end,
                 )
                 self._say(number, vote, ctx)
@@ -347,7 +393,7 @@ class Raft:
         assert self.log is not None
         if not vote.pre and vote.epoch > self.epoch:
             self._unattach(vote.epoch, ctx, f"controller {vote.candidate} stands in epoch {vote.epoch}")
-        current = (vote.last_epoch, vote.end) >= (self.log.last_epoch, self.log.end)
+        current = (vote.last_epoch, vote.end) >= (self._records.last_epoch, self.log.end)
         if vote.pre:
             granted = vote.epoch >= self.epoch and current and not self._content(ctx)
         else:
@@ -439,7 +485,7 @@ class Raft:
         if error is not ErrorCode.NONE or self._term is None or wanted.partition != METADATA:
             part = FetchedPartition(METADATA, error, self.epoch, -1, -1, leader=self.leader)
             reply_to_fetch(sender, fetch, part, self._persisted, ctx)
-        elif self._term.on_fetch(sender, fetch, self.base, ctx):
+        elif self._term.on_fetch(sender, fetch, self._records.base, ctx):
             self._advance_hw(ctx)
             self._term.park(fetch.replica, self.hw, ctx)
 
@@ -458,8 +504,9 @@ class Raft:
         if copying is None or self._asking is not None or self.leader < 0:
             return
         wanted = copying.wanted()
-        if wanted is None:
+        if wanted is None or self._records.loading:
             return
+        wanted = replace(wanted, last_epoch=self._records.last_epoch)
         self._fetch_id += 1
         self._asking = self._fetch_id
         self._told_durable = wanted.durable
@@ -482,10 +529,15 @@ class Raft:
         if copying is None or part.leader_epoch != copying.epoch:
             return
         if part.error is ErrorCode.OFFSET_OUT_OF_RANGE:
-            copying.reset(part.log_start)
-        elif part.error is not ErrorCode.NONE:
+            self._behind = True  # the owner will see to it; meanwhile both go on knowing of each other
+            self._become("following", ctx)
+            self._heard(ctx)
             ctx.set_timer(FetchTimer(), self.config.retry_ms)
             return
+        if part.error is not ErrorCode.NONE:
+            ctx.set_timer(FetchTimer(), self.config.retry_ms)
+            return
+        self._behind = False
         self._become("following", ctx)
         self._heard(ctx)
         if part.diverging is not None:
@@ -493,7 +545,7 @@ class Raft:
             copying.diverged(*part.diverging)
             cut = copying.cutting[1] if copying.cutting is not None else self.log.end
             assert cut >= self.hw, f"the leader wants a cut to {cut} below the high watermark {self.hw} (R8)"
-        elif part.error is ErrorCode.NONE:
+        else:
             copying.take(part)
             self.hw = max(self.hw, copying.hw)
         self._fetch(ctx)

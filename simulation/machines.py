@@ -15,6 +15,8 @@ from ..storage.settings import LogSettings
 from .swarm import Shape
 
 CLUSTER = "simulated"
+SNAPSHOT_RECORDS = 60
+"""Of metadata, between two snapshots: so few that logs are trimmed, and snapshots loaded, in most runs."""
 
 
 class Machines:
@@ -68,7 +70,7 @@ class Machines:
                 CLUSTER,
                 self.controllers,
                 broadcasts,
-                snapshot_records=200,
+                snapshot_records=SNAPSHOT_RECORDS,
                 default_replication=self.shape.replication,
                 default_configs={"min.insync.replicas": str(self.shape.min_insync)},
             )

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .invariants.reassignments import ReassignmentsChecker
+from .invariants.snapshots import SnapshotsChecker
 from .oracle import Checker
 from .workload import Command, Workload
 from .workloads.changes import ChangesWorkload
@@ -28,7 +29,7 @@ def families(run: Simulation) -> list[Checker]:
     """Checkers of what only some workloads do. They are asked after the run's own: `quorum`, `metadata`, `copies`,
     `leaders` and `judge`, which they may look at.
     """
-    return [ReassignmentsChecker(run.metadata)]
+    return [ReassignmentsChecker(run.metadata), SnapshotsChecker()]
 
 
 def commands() -> tuple[type[Command], ...]:

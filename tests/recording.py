@@ -5,12 +5,14 @@ For tests of one actor by itself. Conversations between actors belong in a world
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from random import Random
 from typing import TypeVar
 
 from barnabas.actors.kernel import Actor, Address, Context, Event, Incarnation, JobDone, Message, Millis, Timer
 from barnabas.actors.metadata_codec import encode_records
 from barnabas.actors.metadata_records import LeaderChanged
+from barnabas.actors.quorum_log import Base
 from barnabas.storage.disk import Disk, Generation, JobId
 from barnabas.storage.jobs import Job
 from barnabas.storage.memory import MemoryDisk
@@ -114,7 +116,7 @@ class OneVoter:
         self.epoch, self.leader, self.epoch_start, self.hw = 0, -1, -1, 0
         self.leading = False
         self.log_start, self.log_end = 0, 0
-        self.resigned = False
+        self.resigned = self.wants_snapshot = False
         self._batches: list[tuple[int, int, bytes]] = []  # base, next, bytes
 
     def win(self, ctx: Context, epoch: int | None = None) -> None:
@@ -165,7 +167,15 @@ class OneVoter:
         self.resigned = True
         self.lose(leader=-1)
 
-    def start(self, ctx: Context) -> None:
+    def trim(self, base: Base) -> None:
+        self.log_start = base.end
+        self._batches = [batch for batch in self._batches if batch[0] >= base.end]
+
+    def load(self, base: Base, ctx: Context) -> None:
+        self.log_start = self.log_end = self.hw = base.end
+        self._batches, self.wants_snapshot = [], False
+
+    def start(self, ctx: Context, newest: Base, snapshots: Mapping[int, int]) -> None:
         """Nothing to recover."""
 
     def on_job(self, done: JobDone, ctx: Context) -> bool:

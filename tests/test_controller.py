@@ -320,10 +320,13 @@ def test_a_snapshot_is_written_every_so_many_records_and_loaded_at_the_start() -
     scene = Scene(snapshot_records=10).up(1, 2, 3)
     for request in range(12):
         scene.create(f"topic-{request}", request)
+        scene.settle()
     loaded, refused = load_latest(scene.ctx.disk)
     assert refused == []
     assert 0 < scene.image.end - loaded.end < 10
     assert len(scene.ctx.disk.list("snapshots")) == 3
+    assert 0 < scene.raft.log_start < loaded.end
+    scene.raft.lose()
     again = Controller(scene.config, scene.raft)
     again.on_start(scene.ctx)
     assert again.image.state_hash() == scene.image.state_hash()

@@ -45,7 +45,6 @@ class QuorumChecker(Checker):
         self.committed: dict[int, int] = {}  # end of a committed batch -> chain
         self.committed_in: dict[int, int] = {}  # end of a committed batch -> epoch of the leader that committed it
         self.true_hw = 0
-        self._anchors: dict[int, int] = {}
 
     # --- State ---
 
@@ -55,7 +54,7 @@ class QuorumChecker(Checker):
             return
         seen = self.seen.get(host.name)
         if seen is None:
-            seen = self.seen[host.name] = _Seen(Mirror(self._anchors))
+            seen = self.seen[host.name] = _Seen(Mirror(self.committed))  # logs begin at ends of committed batches
         log = raft.log
         end, durable = (log.end, log.recovery_point) if log is not None else (-1, -1)
         key = (host.life, raft.epoch, raft.voted_for, raft.leading, raft.leader, raft.hw, end, durable)
