@@ -93,7 +93,8 @@ def door(formatted: Formatted, node_id: int, made: Node, log: Callable[[str], No
         return None
     settings = formatted.config.broker
     limits = Limits(**{field: getattr(settings, field) for field in settings.__struct_fields__})
-    return Door(node.kafka, View(broker, node_id, formatted.cluster_id, LISTENER), limits, log)
+    directory = str(formatted.config.data_of(node))
+    return Door(node.kafka, View(broker, node_id, formatted.cluster_id, LISTENER, directory), limits, log)
 
 
 def raft_config(formatted: Formatted, node: NodeConfig) -> RaftConfig:

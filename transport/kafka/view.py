@@ -9,6 +9,7 @@ from __future__ import annotations
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 from functools import lru_cache
+from shutil import disk_usage
 from typing import NamedTuple, Protocol
 
 from ...actors.messages import Partition, TopicId
@@ -43,8 +44,9 @@ class Place(NamedTuple):
 class View:
     """The cluster as one broker knows it, for the clients of one listener."""
 
-    def __init__(self, broker: Knowing, broker_id: int, cluster_id: str, listener: str) -> None:
+    def __init__(self, broker: Knowing, broker_id: int, cluster_id: str, listener: str, directory: str = "") -> None:
         self._broker = broker
+        self.directory = directory  # where its logs are
         self.broker_id = broker_id
         self.cluster_id = cluster_id
         self.listener = listener
@@ -56,6 +58,14 @@ class View:
     @property
     def serving(self) -> bool:
         return self._broker.serving
+
+    def space(self) -> tuple[int, int]:
+        """Bytes of the disk with the logs, and how many are free; -1 and -1 if nobody can say."""
+        try:
+            usage = disk_usage(self.directory)
+        except OSError:
+            return -1, -1
+        return usage.total, usage.free
 
     # --- Brokers
 

@@ -1,4 +1,4 @@
-"""Metadata and DescribeCluster: brokers, topics, who leads what, as this broker has applied it.
+"""Metadata, DescribeTopicPartitions, DescribeCluster: brokers, topics, who leads what, as this broker has applied it.
 
 A topic that is asked for and does not exist is created, if the client and the configuration allow it, with the
 cluster's defaults. The answer waits until it has leaders; if that takes longer than a second the client is told
@@ -17,6 +17,13 @@ from ....actors.metadata_state import PartitionState, TopicState
 from ....actors.topics import name_problem
 from ..exchange import Exchange, Outcome
 from ..messages.describe_cluster import DescribeClusterBroker, DescribeClusterRequest, DescribeClusterResponse
+from ..messages.describe_topic_partitions import (
+    CursorResponse,
+    DescribeTopicPartitionsRequest,
+    DescribeTopicPartitionsResponse,
+    DescribeTopicPartitionsResponsePartition,
+    DescribeTopicPartitionsResponseTopic,
+)
 from ..messages.metadata import (
     MetadataRequest,
     MetadataRequestTopic,
@@ -30,6 +37,9 @@ from ..wire import NO_UUID
 
 CREATED_AT_ONCE = 50
 """Topics that one request may create; the others are LEADER_NOT_AVAILABLE, and the client asks again."""
+
+PARTITIONS_AT_ONCE = 2_000
+"""Of one answer to DescribeTopicPartitions, as in Kafka; the client goes on behind the last one."""
 
 CREATION_MS = 1_000
 """How long the answer waits for the leaders of a new topic."""
@@ -129,4 +139,54 @@ def _partition(view: View, state: PartitionState) -> MetadataResponsePartition:
         replica_nodes=list(state.replicas),
         isr_nodes=list(state.isr),
         offline_replicas=[broker for broker in state.replicas if not view.alive(broker)],
+    )
+
+
+async def describe_topic_partitions(
+    request: DescribeTopicPartitionsRequest, exchange: Exchange
+) -> DescribeTopicPartitionsResponse:
+    """By name, piece by piece: topics in the order of their names, no more partitions than asked for (KIP-966)."""
+    view = exchange.view
+    names = sorted({topic.name for topic in request.topics} or set(view.image.topic_ids))
+    cursor = request.cursor
+    start = 0 if cursor is None else max(0, cursor.partition_index)
+    if cursor is not None:
+        names = [name for name in names if name >= cursor.topic_name]
+        start = start if names[:1] == [cursor.topic_name] else 0
+    left = min(max(1, request.response_partition_limit), PARTITIONS_AT_ONCE)
+    topics: list[DescribeTopicPartitionsResponseTopic] = []
+    following: CursorResponse | None = None
+    for name in names:
+        if left <= 0:
+            following = CursorResponse(name, 0)
+            break
+        topic = view.topic(name)
+        if topic is None:
+            error = ErrorCode.INVALID_TOPIC_EXCEPTION if name_problem(name) else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+            topics.append(DescribeTopicPartitionsResponseTopic(error, name))
+            continue
+        states = view.partitions(topic)[start : start + left]
+        places = [_described(view, state) for state in states]
+        internal = topic.name in INTERNAL_TOPICS
+        topics.append(DescribeTopicPartitionsResponseTopic(0, topic.name, uuid_of(topic.id), internal, places))
+        left -= len(states)
+        if start + len(states) < topic.partitions:
+            following = CursorResponse(name, start + len(states))
+            break
+        start = 0
+    return DescribeTopicPartitionsResponse(topics=topics, next_cursor=following)
+
+
+def _described(view: View, state: PartitionState) -> DescribeTopicPartitionsResponsePartition:
+    known = _partition(view, state)
+    return DescribeTopicPartitionsResponsePartition(
+        error_code=known.error_code,
+        partition_index=known.partition_index,
+        leader_id=known.leader_id,
+        leader_epoch=known.leader_epoch,
+        replica_nodes=known.replica_nodes,
+        isr_nodes=known.isr_nodes,
+        eligible_leader_replicas=list(state.elr),
+        last_known_elr=list(state.last_known_elr),
+        offline_replicas=known.offline_replicas,
     )
