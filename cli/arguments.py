@@ -111,6 +111,12 @@ def add_json(parser: Parser) -> None:
     parser.add_argument("--json", action="store_true", help="JSON instead of a table")
 
 
+def elsewhere(arguments: argparse.Namespace) -> bool:
+    """Whether a cluster is meant by its address, and not by a data directory on this machine."""
+    given = arguments.bootstrap is not None
+    return given or (arguments.data is None and bool(os.environ.get(BOOTSTRAP)))
+
+
 def bootstrap_of(arguments: argparse.Namespace) -> str:
     """Where to begin: --bootstrap, --data, the environment, or the cluster that runs from the default directory."""
     given: str | None = arguments.bootstrap

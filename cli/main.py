@@ -78,11 +78,13 @@ def parser() -> "Parser":
         delete_records,
         demo,
         events,
+        explain,
         groups,
         nodes,
         produce,
         simulate,
         topics,
+        trace,
         verify,
     )
     from .arguments import Commands, Parser
@@ -92,8 +94,8 @@ def parser() -> "Parser":
     commands = top.add_subparsers(metavar="COMMAND", required=True, title="commands")
     assert isinstance(commands, Commands), "parsers make their own kind"
     families = (
-        clusters, nodes, topics, produce, consume, groups, delete_records, events, dashboard, chaos, verify, simulate,
-        demo, bench, completion,
+        clusters, nodes, topics, produce, consume, groups, delete_records, events, explain, trace, dashboard, chaos,
+        verify, simulate, demo, bench, completion,
     )  # fmt: skip
     for family in families:
         family.register(commands)

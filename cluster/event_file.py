@@ -88,7 +88,7 @@ class EventFile:
         begin = max(0, self._size - NEWEST_BYTES)
         data = os.pread(self._descriptor, NEWEST_BYTES, begin)
         lines = data.split(b"\n")[1 if begin else 0 : -1]
-        return [line for line in lines if line and _decoded(line) is not None][-count:]
+        return [line for line in lines if line and decoded(line) is not None][-count:]
 
     def close(self) -> None:
         os.close(self._descriptor)
@@ -142,11 +142,11 @@ class _Tail:
             except FileNotFoundError:
                 continue
             self._offset += len(whole) + len(newline)
-            found += [event for line in whole.split(b"\n") if (event := _decoded(line)) is not None]
+            found += [event for line in whole.split(b"\n") if (event := decoded(line)) is not None]
         return found
 
 
-def _decoded(line: bytes) -> Happened | None:
+def decoded(line: bytes) -> Happened | None:
     """None for what is no event: a line that was cut off, or of another version."""
     try:
         return msgspec.json.decode(line, type=Happened)

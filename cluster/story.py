@@ -8,6 +8,7 @@ Nothing is left out: a passage keeps its events.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ class Passage(NamedTuple):
     sentence: str
     cause: str
     which: str = ""  # the partitions that it is about, if they are several
+    epochs: str = ""  # in which epochs, where the sentence does not say so
 
     @property
     def first(self) -> Happened:
@@ -75,7 +77,7 @@ def _key(event: Happened) -> tuple[object, ...] | None:
 def _passage(group: list[Happened]) -> Passage:
     first = group[0]
     if len(group) == 1:
-        return Passage(group, first.sentence, first.cause)
+        return Passage(group, first.sentence, first.cause, epochs=_epochs(group, said=first.sentence))
     partitions = sorted({str(event.fields.get("partition")) for event in group}, key=_by_number)
     many = f"{len(partitions)} partitions"
     fields = first.fields
@@ -93,7 +95,60 @@ def _passage(group: list[Happened]) -> Passage:
             moves += [f"{_brokers(left)} left the ISR"] if left else []
             kept = ", eligible to lead all the same" if left and fields.get("elr") else ""
             sentence = f"{' and '.join(moves) or 'who is eligible to lead changed'} of {many}{kept}"
-    return Passage(group, sentence, _cause(first), names(partitions))
+    return Passage(group, sentence, _cause(first), names(partitions), _epochs(group))
+
+
+EPOCHS = {"leader_epoch": "leader epoch", "epoch": "epoch", "broker_epoch": "broker epoch"}
+
+
+def _epochs(group: list[Happened], said: str = "") -> str:
+    """The epochs that the events name, unless it is said already."""
+    for field, word in EPOCHS.items():
+        found = sorted({epoch for event in group if isinstance(epoch := event.fields.get(field), int)})
+        if found and f"epoch {found[0]}" not in said:
+            return f"{word} {found[0]}" if len(found) == 1 else f"{word}s {found[0]} to {found[-1]}"
+    return ""
+
+
+def concerning(events: Sequence[Happened], partition: str | None, node: int | None) -> list[Happened]:
+    """Those that are about this partition and the brokers in its events, and about this node (None: about any)."""
+    kept = list(events)
+    if partition is not None:
+        own = [event for event in kept if event.fields.get("partition") == partition]
+        brokers = {broker for event in own for broker in _involved(event)}
+        topic = partition.rpartition("-")[0]
+        kept = [
+            event
+            for event in kept
+            if event.fields.get("partition") == partition
+            or event.fields.get("name") == topic
+            or (event.event in COMINGS_AND_GOINGS and event.fields.get("broker") in brokers)
+        ]
+    if node is not None:
+        kept = [event for event in kept if node in _involved(event) or event.fields.get("node") == node]
+    return kept
+
+
+COMINGS_AND_GOINGS = ("BrokerRegisteredEvent", "BrokerFencedEvent", "BrokerUnfencedEvent", "BrokerStoppingEvent")
+
+
+def _involved(event: Happened) -> set[int]:
+    """The nodes that an event is about."""
+    fields = event.fields
+    one = [fields.get(name) for name in ("broker", "leader", "controller", "before")]
+    left, joined = _moves(event)
+    return {number for number in (*one, *left, *joined) if isinstance(number, int)}
+
+
+def because(cause: str) -> str:
+    """A cause as the second half of a sentence."""
+    whose = re.match(r"(b\d+): its (.+)", cause)
+    if whose is not None:
+        return f"{whose[1]}'s {whose[2]}"
+    proposed = re.match(r"proposed by (?:(b\d+), )?the leader$", cause)
+    if proposed is not None:
+        return f"{proposed[1] or 'its leader'} proposed it"
+    return cause
 
 
 def _by_number(partition: str) -> tuple[str, int]:

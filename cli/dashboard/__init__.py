@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..arguments import Commands, WrongUsage, add_cluster, bootstrap_of, data_of
+from ..arguments import Commands, WrongUsage, add_cluster, bootstrap_of, data_of, elsewhere
 
 if TYPE_CHECKING:
     from ...cluster.formatting import Formatted
@@ -66,13 +66,9 @@ def run_dashboard(arguments: argparse.Namespace) -> int:
 
 def _where(arguments: argparse.Namespace) -> "tuple[str, Formatted | None]":
     """Where to begin, and the cluster on this machine if it is one: that one need not run, one can start it here."""
-    import os
-
     from ...cluster.supervisor import existing
-    from ..arguments import BOOTSTRAP
 
-    elsewhere = arguments.bootstrap is not None or (arguments.data is None and os.environ.get(BOOTSTRAP))
-    if elsewhere:
+    if elsewhere(arguments):
         return bootstrap_of(arguments), None
     formatted = existing(data_of(arguments))
     return formatted.bootstrap, formatted
