@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 QUIET_MS = 250  # a sentence is told once nothing has been added to what happened for so long
 LONGEST_MS = 1_500  # or it has been held for so long
-HISTORY_MS = 1_000  # how long nodes elsewhere are listened to for what they remember
+HISTORY_S = 5.0  # how long nodes elsewhere are waited for
 
 
 def register(commands: Commands) -> None:
@@ -141,21 +141,34 @@ class _Wire:
         from ..client.observer import Observer
 
         self._observer = Observer(bootstrap, measure_ms=10_000)
+        self._nodes: set[str] = set()  # known to be there
+        self._heard: set[str] = set()  # have told, or are dead
 
     def first(self) -> "list[Happened]":
-        deadline = time.monotonic() + HISTORY_MS / 1000
+        """What all nodes remember that are there."""
+        deadline = time.monotonic() + HISTORY_S
         found: list[Happened] = []
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not (self._nodes and self._nodes <= self._heard):
             found += self.next()
         return sorted(found, key=lambda event: event.ms)
 
     def next(self) -> "list[Happened]":
-        from ..actors.observer import Told
+        from ..actors.observer import Died, Known, Told
         from ..cluster.event_file import decoded
 
-        facts = self._observer.facts(0.1)
-        lines = [line for fact in facts if isinstance(fact, Told) for line in fact.lines]
-        return [event for line in lines if (event := decoded(line)) is not None]
+        found: list[Happened] = []
+        for fact in self._observer.facts(0.1):
+            match fact:
+                case Known():
+                    self._nodes = {*fact.brokers.values(), *fact.controllers.values()}
+                case Died():
+                    self._heard.add(fact.endpoint)
+                case Told():
+                    self._heard.add(fact.endpoint)
+                    found += [event for line in fact.lines if (event := decoded(line)) is not None]
+                case _:
+                    pass
+        return found
 
     def __enter__(self) -> "_Wire":
         return self
