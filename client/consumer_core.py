@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import socket
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from itertools import repeat
 
 from ..actors.client_commands import (
     Assign,
@@ -33,7 +34,7 @@ from ..actors.group_messages import AT_LEADER, RANGE, UNIFORM
 from ..actors.group_planning import plan
 from ..actors.group_reading import GroupSettings
 from ..actors.messages import EARLIEST, LATEST
-from ..storage.records import BatchHeader, InvalidBatch, decode_batch, parse_header
+from ..storage.records import BatchHeader, InvalidBatch, decode_columns, parse_header
 from .arrivals import Arrivals, ConsumerRecord, TopicPartition
 from .core import Question
 from .errors import CorruptRecord, OperationTimeout, UnknownTopic
@@ -42,6 +43,7 @@ from .group_side import GroupSide
 from .runtime import Guard, Runtime, endpoints
 
 KNOWN_WITHIN = 10.0  # seconds: a consumer gets to know its topics
+_new_record = partial(tuple.__new__, ConsumerRecord)  # from its fields, as `_make` but without a call in Python
 _STARTS = {"earliest": EARLIEST, "latest": LATEST}
 
 Where = str | int | datetime
@@ -275,15 +277,15 @@ class ConsumerCore(GroupSide):
         self._after = chunk.next
         for data in chunk.batches:
             try:
-                records = decode_batch(data)
+                keys, values, headers, timestamps, offsets = decode_columns(data)
             except InvalidBatch as invalid:
                 self._stop_at(TopicPartition(topic, partition), parse_header(data), invalid)
                 break
-            self._ready.extend(
-                ConsumerRecord(topic, partition, offset, timestamp, key, value, headers)
-                for key, value, headers, timestamp, offset in records
-                if offset >= chunk.first
-            )
+            fields = zip(repeat(topic), repeat(partition), offsets, timestamps, keys, values, headers, strict=False)
+            records: Iterable[ConsumerRecord] = map(_new_record, fields)
+            if parse_header(data).base_offset < chunk.first:
+                records = (record for record in records if record.offset >= chunk.first)
+            self._ready.extend(records)
         if not self._ready:
             with self._changed:
                 self._arrivals.at_hand = None

@@ -11,27 +11,30 @@
            61  the records, compressed as a whole
 
 Brokers read the header only; clients encode and decode records. Whatever the bytes, the only exception that leaves
-this file is `InvalidBatch`. Encoding is fast where the usual case allows it: with one timestamp and no headers, what
-is around a key and a value depends on their lengths, and is looked up instead of computed.
+this file is `InvalidBatch`. The usual case has a quicker way in and out (`plain.py`).
 """
 
 from __future__ import annotations
 
+import itertools
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Literal, NamedTuple
 
 import cramjam
 from crc32c import crc32c
 
 from .disk import Buffer
+from .plain import RawRecord as RawRecord
+from .plain import decode_plain, encode_plain
+from .plain import varint as varint
 
 HEADER = struct.Struct(">qiibIhiqqqhii")
 HEADER_SIZE = HEADER.size
 CRC_FROM = 21  # first byte that the CRC covers
 MAX_BATCH = 16 << 20  # bytes of one batch, compressed or not
 MAX_SEQUENCE = 2**31 - 1
-MAX_SHAPES = 4_096  # pairs of lengths that an encoder remembers: about 1 MB
 NO_COMPRESSION, GZIP, SNAPPY, LZ4, ZSTD = range(5)
 COMPRESSIONS = {"none": NO_COMPRESSION, "gzip": GZIP, "snappy": SNAPPY, "lz4": LZ4, "zstd": ZSTD}
 
@@ -64,11 +67,6 @@ class Record(NamedTuple):
     headers: tuple[tuple[str, bytes | None], ...] = ()
     timestamp: int = -1
     offset: int = -1
-
-
-RawRecord = tuple[bytes | None, bytes | None, tuple[tuple[str, bytes | None], ...], int, int]
-"""A `Record` as a plain tuple, which is what many of them had better be: the garbage collector forgets plain tuples of
-plain values at its first look, and looks at every other object again and again."""
 
 
 class BatchHeader(NamedTuple):
@@ -207,66 +205,6 @@ def iter_headers(data: Buffer) -> Iterator[tuple[int, BatchHeader]]:
 # Encoding
 
 
-def _zigzag(value: int) -> bytes:
-    value = (value << 1) ^ (value >> 63)
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-_VARINTS = [_zigzag(i) for i in range(16384)]
-
-
-def varint(value: int) -> bytes:
-    """The zigzag varint of a number."""
-    return _VARINTS[value] if 0 <= value < 16384 else _zigzag(value)
-
-
-class _Shapes(dict[tuple[int, int], tuple[bytes, bytes, bytes]]):
-    """By the lengths of key and value (-1: None): what precedes the offset delta, the key, and the value.
-
-    The first begins with the byte that ends the record before. `width`: bytes of the offset delta.
-    """
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self._width = width
-
-    def __missing__(self, shape: tuple[int, int]) -> tuple[bytes, bytes, bytes]:
-        if len(self) >= MAX_SHAPES:
-            self.clear()
-        key, value = map(varint, shape)
-        size = 3 + self._width + len(key) + max(0, shape[0]) + len(value) + max(0, shape[1])
-        known = self[shape] = (b"\0" + varint(size) + b"\0\0", key, value)
-        return known
-
-
-_NARROW = (64, _Shapes(1))  # so many offset deltas take one byte
-_WIDE = (8192, _Shapes(2))
-
-
-def _encode_pairs(records: Sequence[RawRecord], timestamp: int) -> bytes | None:
-    """Up to 8,192 records without headers, all with this timestamp; None if they are others."""
-    if len(records) > _WIDE[0]:
-        return None
-    out: list[bytes] = []
-    start = 0
-    for limit, shapes in (_NARROW, _WIDE):
-        stop = min(limit, len(records))
-        for (key, value, headers, own, _), offset in zip(records[start:stop], _VARINTS[start:stop], strict=False):
-            if headers or own != timestamp:
-                return None
-            before, key_size, value_size = shapes[-1 if key is None else len(key), -1 if value is None else len(value)]
-            out += (before, offset, key_size, key or b"", value_size, value or b"")
-        start = stop
-    out[0] = out[0][1:]
-    out.append(b"\0")
-    return b"".join(out)
-
-
 def _encode_any(records: Sequence[RawRecord], base_timestamp: int, default: int) -> bytes:
     out: list[bytes] = []
     for delta, (key, value, headers, timestamp, _) in enumerate(records):
@@ -288,7 +226,7 @@ def _encode_records(records: Sequence[RawRecord], default: int) -> tuple[bytes, 
     """The records' bytes, and their first and largest timestamps."""
     timestamp = records[0][3]
     base = timestamp if timestamp >= 0 else default
-    body = _encode_pairs(records, timestamp)
+    body = encode_plain(records, timestamp)
     if body is None:
         largest = max(default if other[3] < 0 else other[3] for other in records)
         return _encode_any(records, base, default), base, largest
@@ -338,8 +276,21 @@ def rebuild(header: BatchHeader, records: bytes, count: int) -> bytes:
 # Decoding
 
 
-def decode_batch(data: Buffer) -> list[Record]:
-    """The records of exactly one batch, its CRC and counts checked. Raises InvalidBatch and nothing else."""
+class Columns(NamedTuple):
+    """The fields of a batch's records, one after the other: whoever makes many objects of them zips them."""
+
+    keys: Iterable[bytes | None]
+    values: Iterable[bytes | None]
+    headers: Iterable[tuple[tuple[str, bytes | None], ...]]
+    timestamps: Iterable[int]
+    offsets: Iterable[int]
+
+
+def decode_columns(data: Buffer) -> Columns:
+    """The records of exactly one batch, its CRC and counts checked. Raises InvalidBatch and nothing else.
+
+    Zip them; some of the columns have no end of their own.
+    """
     header = parse_header(data)
     fault = header_fault(header)
     if fault:
@@ -348,15 +299,27 @@ def decode_batch(data: Buffer) -> list[Record]:
         raise InvalidBatch("bad_length", f"the batch says it has {header.size} bytes, found {len(data)}")
     if not check_crc(data, header):
         raise InvalidBatch("bad_crc", f"the CRC of the batch is not {header.crc:#010x}")
-    body = bytes(memoryview(data)[HEADER_SIZE:])
-    if header.compression:
-        body = decompress(body, header.compression)
-    if header.count * _SMALLEST_RECORD > len(body):
-        raise InvalidBatch("bad_count", f"{header.count} records cannot be in {len(body)} bytes")
+    packed = memoryview(data)[HEADER_SIZE:]
+    body = b"\0" + (decompress(bytes(packed), header.compression) if header.compression else packed)
+    if header.count * _SMALLEST_RECORD > len(body) - 1:
+        raise InvalidBatch("bad_count", f"{header.count} records cannot be in {len(body) - 1} bytes")
+    plain = decode_plain(body, header.count)
+    if plain is not None:
+        time = header.max_timestamp if header.append_time else header.base_timestamp
+        return Columns(*plain, itertools.repeat(()), itertools.repeat(time), itertools.count(header.base_offset))
     try:
-        return _decode_records(body, header)
+        records = _decode_records(body[1:], header)
     except IndexError:
         raise InvalidBatch("malformed", "a record goes beyond the end of its batch") from None
+    return Columns(*zip(*records, strict=True)) if records else Columns((), (), (), (), ())
+
+
+def decode_batch(data: Buffer) -> list[Record]:
+    """The same as a list."""
+    return list(map(partial(_new_record, Record), zip(*decode_columns(data), strict=False)))
+
+
+_new_record: Callable[[type[Record], Iterable[object]], Record] = tuple.__new__
 
 
 def long_varint(body: bytes, position: int) -> tuple[int, int]:
@@ -398,14 +361,14 @@ def _decode_headers(body: bytes, position: int, count: int) -> tuple[tuple[tuple
     return tuple(headers), position
 
 
-def _decode_records(body: bytes, header: BatchHeader) -> list[Record]:
-    records: list[Record] = []
+def _decode_records(body: bytes, header: BatchHeader) -> list[RawRecord]:
+    records: list[RawRecord] = []
     position, size, previous, last_delta = 0, len(body), -1, header.last_offset_delta
     base_offset, base_timestamp = header.base_offset, header.base_timestamp
     append_time = header.max_timestamp if header.attributes & _LOG_APPEND_TIME else None
     key: bytes | None
     value: bytes | None
-    new, make = tuple.__new__, records.append
+    make = records.append
     for _ in range(header.count):  # one-byte varints are read in place: a call would cost more than all else
         byte = body[position]
         if byte < 128:
@@ -456,7 +419,7 @@ def _decode_records(body: bytes, header: BatchHeader) -> list[Record]:
         if position != end:
             raise InvalidBatch("malformed", f"a record of {length} bytes ends {position - end} bytes off")
         time = base_timestamp + timestamp if append_time is None else append_time
-        make(new(Record, (key, value, headers, time, base_offset + delta)))
+        make((key, value, headers, time, base_offset + delta))
     if position != size:
         raise InvalidBatch("bad_count", f"{size - position} bytes are left after {header.count} records")
     return records
