@@ -13,6 +13,10 @@ chance in its time, so that a thousand clients that miss one frame do not ask in
 What holds: per partition leader epochs only rise, whoever tells them (a broadcast, a fetch, the hint in a refusal);
 a topic that was deleted never comes back under the same id, however late the broker that still lists it.
 
+Many clients must not keep a slow cluster slow. Whoever is not answered asks the next broker, later and later; an answer
+to any question since this began will do, so brokers that answer late are not asked for ever. Silence is a gap at longer
+and longer intervals, and that another controller speaks, without a gap, is no hurry.
+
 The owner calls `on_message` for `Leadership` and `LeadershipUpdate`, and `on_timer` for every timer that it does not
 know; both say which partitions have moved. The shell subscribes to `broadcasts`, which it reads after each turn.
 """
@@ -37,9 +41,12 @@ from .messages import (
 
 HEARTBEAT_MS = 250
 SILENCE_MS = 2 * HEARTBEAT_MS
+MOST_SILENCE_MS = 4_000
 JITTER_MS = 50
+SUCCESSION_JITTER_MS = 1_000
 RETRY_MIN_MS = 20
 RETRY_MAX_MS = 500
+UNANSWERED_MAX_MS = 2_000
 
 
 class FetchDue(Timer, frozen=True):
@@ -96,6 +103,8 @@ class Leaderships:
         self._flight: FetchLeadership | None = None
         self._due = False  # a timer for the next fetch is set
         self._attempt = 0
+        self._asking_since = 0  # the first question of those that one answer settles
+        self._silence = SILENCE_MS
         self._turn = 0
         self._next_id = 0
 
@@ -118,10 +127,10 @@ class Leaderships:
         """Stop asking for this topic."""
         self._wanted.pop(topic, None)
 
-    def refresh(self, ctx: Context) -> None:
+    def refresh(self, ctx: Context, within_ms: int = JITTER_MS) -> None:
         """What is known has proved stale: ask soon, unless that is under way."""
         if self._flight is None and not self._due:
-            self._ask_in(ctx.random.randint(0, JITTER_MS), ctx)
+            self._ask_in(ctx.random.randint(0, within_ms), ctx)
 
     def route(self, partition: Partition) -> Route | None:
         """Where the leader is; None while there is none, or its endpoint is not known."""
@@ -171,7 +180,8 @@ class Leaderships:
             self._ask(ctx)
             return True
         if isinstance(timer, Silence):
-            ctx.set_timer(Silence(), SILENCE_MS + ctx.random.randint(0, JITTER_MS))
+            self._silence = min(2 * self._silence, MOST_SILENCE_MS)
+            ctx.set_timer(Silence(), self._silence + ctx.random.randint(0, JITTER_MS))
             self.refresh(ctx)
             return True
         return False
@@ -180,11 +190,13 @@ class Leaderships:
 
     def _ask(self, ctx: Context) -> None:
         self._next_id += 1
+        if self._attempt == 0:
+            self._asking_since = self._next_id
         topics = None if self._everything else list(self._wanted)
         self._flight = FetchLeadership(self._next_id, topics)
         ctx.send(self.any_broker(), self._flight)
         # The next broker in turn, should this one not answer. A late answer is welcome all the same.
-        self._ask_in(backoff_ms(self._attempt, ctx), ctx)
+        self._ask_in(backoff_ms(self._attempt, ctx, most=UNANSWERED_MAX_MS), ctx)
         self._attempt += 1
 
     def _ask_in(self, delay_ms: int, ctx: Context) -> None:
@@ -203,7 +215,7 @@ class Leaderships:
             self.broadcasts = list(digest.broadcasts) or self.broadcasts
             if self._flight is not None and self._flight.id == digest.id and digest.offset >= self._target:
                 moved += self._forget_unlisted(digest, self._flight.topics)
-        if self._flight is None or self._flight.id != digest.id:
+        if self._flight is None or not self._asking_since <= digest.id <= self._flight.id:
             return moved
         self._flight = None
         if self.offset >= self._target and all(topic in self.topics for topic in self._wanted):
@@ -212,7 +224,7 @@ class Leaderships:
             ctx.cancel_timer(FetchDue())
         else:
             self._ask_in(backoff_ms(self._attempt, ctx), ctx)
-        ctx.set_timer(Silence(), SILENCE_MS + ctx.random.randint(0, JITTER_MS))
+        ctx.set_timer(Silence(), self._silence + ctx.random.randint(0, JITTER_MS))
         return moved
 
     def _forget_unlisted(self, digest: Leadership, asked: Iterable[str] | None) -> list[Partition]:
@@ -232,6 +244,9 @@ class Leaderships:
             return []
         if not self.answered:
             return []  # the first digest says where the chain begins
+        if self._silence > SILENCE_MS and self._flight is not None:  # whoever did not answer may do so now
+            self._ask_in(ctx.random.randint(0, JITTER_MS), ctx)
+        self._silence = SILENCE_MS
         ctx.set_timer(Silence(), SILENCE_MS + ctx.random.randint(0, JITTER_MS))
         other = self.controller_epoch not in (-1, update.controller_epoch)
         self.controller_epoch = update.controller_epoch
@@ -243,8 +258,10 @@ class Leaderships:
             moved += self._forget(topic)
         if contiguous:
             self.offset = max(self.offset, update.offset)
-        if other or not contiguous:
+        if not contiguous:
             self.refresh(ctx)
+        elif other:
+            self.refresh(ctx, SUCCESSION_JITTER_MS)
         return moved
 
     # --- What is known ---

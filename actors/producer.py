@@ -104,6 +104,7 @@ class ProducerActor(Actor):
         self._idempotent = self.settings.numbered
         self._identity: Identity | None = None  # None: not given yet
         self._identity_asked = -1
+        self._identity_since = 0  # the first of the questions of which one answer is enough
         self._identity_attempt = 0
         self._lanes = Lanes(self.leaderships, self.settings)
         self._departures = Departures(self.leaderships)  # of the lanes with something to do
@@ -478,13 +479,18 @@ class ProducerActor(Actor):
         if self._identity is not None:
             return
         self._next_id += 1
+        if self._identity_asked < 0:
+            self._identity_since = self._next_id
         self._identity_asked = self._next_id
         ctx.send(self.leaderships.any_broker(), GiveProducerId(self._next_id))
         ctx.set_timer(IdentityDue(), backoff_ms(self._identity_attempt, ctx, least=100))
         self._identity_attempt += 1
 
     def _on_identity(self, message: ProducerIdGiven, ctx: Context) -> None:
-        if message.id != self._identity_asked or message.error is not ErrorCode.NONE:
+        # Any answer since this identity is asked for will do, or brokers that answer late would be asked for ever. One
+        # from before is of an identity that was given up.
+        asked = self._identity_asked >= 0 and message.id >= self._identity_since
+        if not asked or message.error is not ErrorCode.NONE:
             return  # the timer asks again
         self._identity = Identity(message.producer_id, message.producer_epoch)
         self._identity_asked = -1

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
+import textwrap
 from contextlib import suppress
 from enum import Enum
 from types import UnionType
@@ -210,3 +213,26 @@ def test_an_error_code_that_nobody_knows_is_a_protocol_error() -> None:
     strange = Consumed(1, [messages.ConsumedPartition(METADATA, 12345)])  # type: ignore[arg-type]
     with pytest.raises(ProtocolError):
         Codec().decode(frames(strange))
+
+
+def test_clients_that_begin_at_the_same_moment_decode() -> None:
+    """msgspec shows the half-built description of a struct to other threads, and a decoder that uses it dies."""
+    program = """
+        import sys, threading
+        from barnabas.actors.messages import Envelope, FetchLeadership
+        from barnabas.transport.codec import Codec
+
+        def begin():
+            together.wait()
+            codec = Codec()
+            for _ in range(50):
+                codec.decode(codec.encode(Envelope(1, "tcp://x/client", 1, "broker", 0, FetchLeadership(1, ["a"]))))
+
+        sys.setswitchinterval(1e-6)
+        together = threading.Barrier(40)
+        threads = [threading.Thread(target=begin) for _ in range(40)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], timeout=60, check=False)
+    assert done.returncode == 0

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from barnabas.actors.kernel import Actor, Address, Context, Message, Timer
-from barnabas.actors.leadership import Leaderships
+from barnabas.actors.leadership import SUCCESSION_JITTER_MS, Leaderships
 from barnabas.actors.messages import (
     BrokerPlace,
     FetchLeadership,
@@ -70,6 +70,45 @@ def test_brokers_are_asked_in_turn_until_one_answers() -> None:
     world.run(1_000)
     assert listener.known.answered
     assert {to for to, _ in world.requests(FetchLeadership)} >= {"b3/broker"}
+
+
+def test_brokers_that_answer_late_are_not_asked_for_ever() -> None:
+    """Otherwise many clients keep a slow cluster slow: each asks again before its answer can come."""
+    world = ClientWorld(delay=(700, 700))
+    world.create("t", 2)
+    listener = Listener()
+    world.start(listener)
+    listener.known.want("t", world.ctx)
+    world.run(1_400)
+    assert listener.known.led("t")
+    asked = len(world.requests(FetchLeadership))
+    assert asked < 10
+    world.run(700)  # until the first broadcast
+    assert len(world.requests(FetchLeadership)) <= asked + 1
+
+
+def test_nobody_is_asked_often_while_nobody_answers_and_at_once_when_there_is_a_word() -> None:
+    world, listener, _ = listening()
+    world.down, world.heartbeats = {"b1", "b2", "b3"}, False
+    world.run(10_000)
+    asked = len(world.requests(FetchLeadership))
+    world.run(20_000)
+    assert len(world.requests(FetchLeadership)) <= asked + 20
+    world.down = set()
+    world.lead("t", 0, 2)
+    world.run(100)
+    assert listener.known.offset >= world.digest_offset
+
+
+def test_another_controller_that_leaves_no_gap_is_no_hurry() -> None:
+    world, listener, partition = listening()
+    world.run(300)  # the first controller has spoken
+    asked = len(world.requests(FetchLeadership))
+    world.controller_epoch += 1
+    listener.on_message(Address("x/controller"), frame(world, partition, 3, 2), world.ctx)
+    assert listener.known.leaders[partition] == (3, 2)
+    world.run(SUCCESSION_JITTER_MS + 50)
+    assert len(world.requests(FetchLeadership)) == asked + 1
 
 
 def test_a_frame_of_an_older_controller_is_ignored() -> None:

@@ -10,6 +10,7 @@ from barnabas.actors.errors import ErrorCode
 from barnabas.actors.kernel import Message, Payload
 from barnabas.actors.messages import (
     FetchLeadership,
+    GiveProducerId,
     Leadership,
     Partition,
     PeerBack,
@@ -380,3 +381,22 @@ def test_a_deleted_topic_does_not_come_back_from_a_broker_that_is_behind() -> No
     producer.on_message(LOCAL, old, world.ctx)
     assert "t" not in producer.leaderships.topics
     assert isinstance(Payload(b""), Payload)
+
+
+def test_an_identity_that_is_given_late_is_taken_and_the_others_are_not() -> None:
+    """Otherwise brokers that are slower than the next question are asked for ever."""
+    world, outcomes = ClientWorld(delay=(300, 300)), Outcomes()
+    world.create("t", 1)
+    world.start(ProducerActor(["b1", "b2", "b3"], outcomes, ProducerSettings()))
+    send(world, 0)
+    world.run(2_000)
+    assert outcomes.acked == {0: (0, 0)}
+    asked = len(world.requests(GiveProducerId))
+    assert asked > 1
+    world.run(2_000)
+    send(world, 1)
+    world.run(1_000)
+    assert outcomes.acked[1] == (0, 1)
+    assert len(world.requests(GiveProducerId)) == asked
+    batches = [parse_header(batch.batch.data) for _, message in world.requests(Produce) for batch in message.batches]
+    assert len({batch.producer_id for batch in batches}) == 1

@@ -49,6 +49,11 @@ class _Wire(Envelope, frozen=True, array_like=True):
     body: Union[_WIRE]  # type: ignore[valid-type]  # noqa: UP007
 
 
+# What msgspec knows of a struct is built with the first decoder of it, and seen by other threads before it is whole:
+# two clients that began at the same moment died of it. An import happens once.
+msgspec.msgpack.Decoder(_Wire)
+
+
 class Codec:
     """One per thread: encoders and decoders are built once and hold the frames of the message at hand."""
 
