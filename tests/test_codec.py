@@ -27,7 +27,7 @@ KINDS = sorted(
     {
         thing
         for thing in vars(messages).values()
-        if isinstance(thing, type) and issubclass(thing, Message) and thing not in (Message, PeerGone)
+        if isinstance(thing, type) and issubclass(thing, Message) and thing not in {Message, *codec._LOCAL_ONLY}
     },
     key=lambda kind: kind.__name__,
 )
