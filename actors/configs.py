@@ -205,7 +205,10 @@ def _for_all(image: MetadataImage, name: str) -> list[ConfigSynonym]:
 def _entry(
     definition: ConfigDefinition, synonyms: list[ConfigSynonym], called: str, *, read_only: bool = False
 ) -> ConfigEntry:
-    all_of_them = [*synonyms, ConfigSynonym(called, definition.default, ConfigSource.DEFAULT)]
+    default = ConfigSynonym(called, definition.default, ConfigSource.DEFAULT)
+    # The cluster file's defaults are written down whole: those that say nothing else than the table are not its words.
+    said = [s for s in synonyms if (s.source, s.value) != (ConfigSource.FILE, definition.default)]
+    all_of_them = [*said, default]
     strongest = all_of_them[0]
     return ConfigEntry(
         name=definition.name,

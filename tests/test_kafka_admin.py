@@ -78,11 +78,8 @@ def test_configs_of_a_topic_have_values_sources_and_types(client: KafkaClient, v
     configs = described(client, TOPIC, "admin", version=version)
     retention = configs["retention.ms"]
     assert (retention.value, retention.read_only, retention.is_sensitive) == ("604800000", False, False)
-    assert retention.config_source == STATIC, "the cluster file says so"
-    assert [(s.name, s.source) for s in retention.synonyms] == [
-        ("log.retention.ms", STATIC),
-        ("log.retention.ms", DEFAULT),
-    ]
+    assert retention.config_source == DEFAULT
+    assert [(s.name, s.source) for s in retention.synonyms] == [("log.retention.ms", DEFAULT)]
     assert configs["durability"].read_only
     if version >= 3:
         types = {name: configs[name].config_type for name in ("retention.ms", "cleanup.policy", "max.message.bytes")}
@@ -122,9 +119,9 @@ def test_configs_are_altered_one_by_one(client: KafkaClient) -> None:
     assert configs["retention.ms"].config_source == DYNAMIC_TOPIC
     assert sorted(configs["cleanup.policy"].value.split(",")) == ["compact", "delete"]
     assert altered(client, TOPIC, "admin", ("retention.ms", 1, None), ("cleanup.policy", 1, None)) == NONE
-    until(lambda: described(client, TOPIC, "admin")["retention.ms"].config_source == STATIC)
+    until(lambda: described(client, TOPIC, "admin")["retention.ms"].config_source == DEFAULT)
     assert altered(client, TOPIC, "admin", ("retention.ms", 0, "5"), only_asked=True) == NONE
-    assert described(client, TOPIC, "admin")["retention.ms"].config_source == STATIC
+    assert described(client, TOPIC, "admin")["retention.ms"].config_source == DEFAULT
     assert altered(client, TOPIC, "admin", ("retention.ms", 0, "soon")) == INVALID_CONFIG
     assert altered(client, TOPIC, "admin", ("no.such.config", 0, "1")) == INVALID_CONFIG
     assert altered(client, TOPIC, "nobody", ("retention.ms", 0, "1")) == UNKNOWN_TOPIC
@@ -153,7 +150,7 @@ def test_the_older_way_to_alter_takes_back_what_is_not_named(client: KafkaClient
     until(lambda: described(client, TOPIC, "admin")["segment.ms"].value == "3000000")
     assert alter(retention_ms="2000001") == NONE
     until(lambda: described(client, TOPIC, "admin")["retention.ms"].value == "2000001")
-    assert described(client, TOPIC, "admin")["segment.ms"].config_source == STATIC
+    assert described(client, TOPIC, "admin")["segment.ms"].config_source == DEFAULT
     assert alter() == NONE
 
 

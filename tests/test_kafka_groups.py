@@ -14,14 +14,27 @@ from barnabas.transport.kafka.messages import (
     delete_groups,
     describe_groups,
     find_coordinator,
+    heartbeat,
+    join_group,
+    leave_group,
     list_groups,
     metadata,
     offset_commit,
     offset_delete,
     offset_fetch,
+    sync_group,
 )
 
-NONE, UNKNOWN_TOPIC, UNKNOWN_MEMBER, INVALID_REQUEST, NON_EMPTY, NOT_FOUND = 0, 3, 25, 42, 68, 69
+NONE, UNKNOWN_TOPIC, ILLEGAL_GENERATION, UNKNOWN_MEMBER, REBALANCING, INVALID_REQUEST, NON_EMPTY, NOT_FOUND = (
+    0,
+    3,
+    22,
+    25,
+    27,
+    42,
+    68,
+    69,
+)
 RETRIED = {14, 15, 16}
 
 
@@ -218,3 +231,128 @@ def test_groups_are_listed_described_and_deleted(
         ("empty", NONE),
         ("nobody", NOT_FOUND),
     ]
+
+
+# --- The classic protocol
+
+
+def classic(
+    client: KafkaClient, group: str, member: str = "", version: int = 9, **other: str
+) -> join_group.JoinGroupResponse:
+    """Join; whoever is told an id first comes again with it."""
+    protocols = [
+        join_group.JoinGroupRequestProtocol("range", b"what I want"),
+        join_group.JoinGroupRequestProtocol("odd"),
+    ]
+    request = join_group.JoinGroupRequest(
+        group, 10_000, 5_000, member, protocol_type="consumer", protocols=protocols, **other
+    )
+    answer: join_group.JoinGroupResponse = client.ask(request, version)
+    if answer.error_code == 79:
+        assert version >= 4
+        return classic(client, group, answer.member_id, version, **other)
+    return answer
+
+
+def share(
+    client: KafkaClient, group: str, joined: join_group.JoinGroupResponse, version: int = 5, **parts: bytes
+) -> sync_group.SyncGroupResponse:
+    """Sync; the leader brings everybody's part, by member id."""
+    assignments = [sync_group.SyncGroupRequestAssignment(member, part) for member, part in parts.items()]
+    request = sync_group.SyncGroupRequest(
+        group, joined.generation_id, joined.member_id, None, "consumer", "range", assignments
+    )
+    answer: sync_group.SyncGroupResponse = client.ask(request, version)
+    return answer
+
+
+def beats(client: KafkaClient, group: str, member: str, generation: int, version: int = 4) -> int:
+    error: int = client.ask(heartbeat.HeartbeatRequest(group, generation, member), version).error_code
+    return error
+
+
+@pytest.mark.parametrize("version", range(10))
+def test_a_member_joins_gets_its_part_and_leaves_in_every_version(client: KafkaClient, version: int) -> None:
+    group = f"classic{version}"
+    joined = classic(client, group, version=version)
+    assert (joined.error_code, joined.protocol_name, joined.leader) == (NONE, "range", joined.member_id)
+    assert joined.protocol_type == ("consumer" if version >= 7 else None)
+    [me] = joined.members
+    assert (me.member_id, me.metadata) == (joined.member_id, b"what I want")
+    synced = share(client, group, joined, min(version, 5), **{joined.member_id: b"my part"})
+    assert (synced.error_code, synced.assignment) == (NONE, b"my part")
+    assert synced.protocol_name == ("range" if version >= 5 else None)
+    assert beats(client, group, joined.member_id, joined.generation_id, min(version, 4)) == NONE
+    assert beats(client, group, joined.member_id, joined.generation_id + 1, min(version, 4)) == ILLEGAL_GENERATION
+    leaving = leave_group.LeaveGroupRequest(group, joined.member_id, [leave_group.MemberIdentity(joined.member_id)])
+    left = client.ask(leaving, min(version, 5))
+    assert left.error_code == NONE
+    if version >= 3:
+        assert [(member.member_id, member.error_code) for member in left.members] == [(joined.member_id, NONE)]
+    assert beats(client, group, joined.member_id, joined.generation_id, min(version, 4)) == UNKNOWN_MEMBER
+
+
+def test_who_is_no_member_cannot_leave_and_hears_it_at_the_right_place(client: KafkaClient) -> None:
+    stranger = leave_group.LeaveGroupRequest("nobody", "me", [leave_group.MemberIdentity("me")])
+    assert client.ask(stranger, 2).error_code == UNKNOWN_MEMBER
+    left = client.ask(stranger, 5)
+    assert (left.error_code, [member.error_code for member in left.members]) in [
+        (NONE, [UNKNOWN_MEMBER]),
+        (UNKNOWN_MEMBER, []),
+    ]
+
+
+def test_two_members_share_and_the_first_one_leads(cluster: Cluster, client: KafkaClient) -> None:
+    """Each has a connection of its own, as clients do, since a join waits for the other member."""
+    first = classic(client, "pair")
+    share(client, "pair", first, **{first.member_id: b"all"})
+    with KafkaClient(cluster.kafka) as other:
+        unknown = other.ask(
+            join_group.JoinGroupRequest(
+                "pair",
+                10_000,
+                5_000,
+                "",
+                protocol_type="consumer",
+                protocols=[join_group.JoinGroupRequestProtocol("range", b"second")],
+            )
+        )
+        request = join_group.JoinGroupRequest(
+            "pair",
+            10_000,
+            5_000,
+            unknown.member_id,
+            protocol_type="consumer",
+            protocols=[join_group.JoinGroupRequestProtocol("range", b"second")],
+        )
+        waiting = other.tell(request)
+        while beats(client, "pair", first.member_id, first.generation_id) == NONE:
+            pass
+        assert beats(client, "pair", first.member_id, first.generation_id) == REBALANCING
+        leader = classic(client, "pair", first.member_id)
+        follower = other.hear(waiting)
+        assert leader.generation_id == follower.generation_id == first.generation_id + 1
+        assert leader.leader == follower.leader == first.member_id
+        assert sorted(member.metadata for member in leader.members) == [b"second", b"what I want"]
+        assert follower.members == []
+        waiting = other.tell(
+            sync_group.SyncGroupRequest("pair", follower.generation_id, follower.member_id, None, "consumer", "range")
+        )
+        parts = {leader.member_id: b"left half", follower.member_id: b"right half"}
+        assert share(client, "pair", leader, **parts).assignment == b"left half"
+        assert other.hear(waiting).assignment == b"right half"
+        [group] = client.ask(describe_groups.DescribeGroupsRequest(["pair"])).groups
+        assert (group.group_state, group.protocol_type, group.protocol_data) == ("Stable", "consumer", "range")
+        assert {member.member_id: member.member_assignment for member in group.members} == parts
+        assert {member.client_host for member in group.members} == {"/127.0.0.1"}
+
+
+def test_a_static_member_keeps_its_place(cluster: Cluster, client: KafkaClient) -> None:
+    """KIP-345: it comes back without an id, and gets what it had without a rebalance."""
+    first = classic(client, "static", group_instance_id="one")
+    share(client, "static", first, **{first.member_id: b"everything"})
+    with KafkaClient(cluster.kafka) as again:
+        back = classic(again, "static", group_instance_id="one")
+        assert (back.error_code, back.generation_id) == (NONE, first.generation_id)
+        assert back.member_id != first.member_id
+        assert share(again, "static", back).assignment == b"everything"

@@ -129,21 +129,24 @@ class Door:
         for exchange in [exchange for exchange, watch in self._watching.items() if watch.true()]:
             self._seen(exchange)
 
-    def step(self, node: Node, now: Millis, wall: Millis) -> None:
-        """Do one thing: give the node one input, or an exchange one answer, or begin one request."""
+    def step(self, node: Node, now: Millis, wall: Millis) -> str:
+        """Do one thing: give the node one input, or an exchange one answer, or begin one request. Says what it was."""
         assert self._loop is not None, "it is bound"
         self.now = self._loop.time()
         if self._routes_gone:
             node.route_gone(self._routes_gone.popleft(), now, wall)
-        elif self._said:
+            return "a Kafka client's end"
+        if self._said:
             exchange, actor, message = self._said.popleft()
             sender = f"{exchange.route}/{exchange.number}"
             envelope = Envelope(PROTOCOL_VERSION, sender, Incarnation(0), actor, Incarnation(0), message)
             node.deliver(envelope, exchange.route, now, wall)
-        elif self._answers:
-            self._resume(*self._answers.popleft())
-        elif self._requests:
-            self._begin(self._requests.popleft())
+            return f"{type(message).__name__} of a Kafka client"
+        if self._answers:
+            exchange, answer = self._answers.popleft()
+            self._resume(exchange, answer)
+            return f"the answer to a Kafka client's {exchange.header.api.name}"
+        return self._begin(self._requests.popleft()) if self._requests else "nothing"
 
     def reply(self, to: str, envelope: Envelope) -> None:
         """An actor has answered: `to` is a connection's route, the envelope's addressee the number of its exchange."""
@@ -270,10 +273,11 @@ class Door:
         self.answered(exchange, None)
         self._ready()
 
-    def _begin(self, connection: Connection) -> None:
+    def _begin(self, connection: Connection) -> str:
+        """Begin a connection's next request; its name."""
         connection.waiting = False
         if not connection.may_begin():
-            return
+            return "nothing"
         frame = connection.next_frame()
         self.counted.requests += 1
         self._number += 1
@@ -284,19 +288,20 @@ class Door:
         except UnknownApi as unknown:
             if unknown.key != API_VERSIONS:
                 self._cut(connection, "unknown", str(unknown))
-                return
-            connection.send(unsupported_version(unknown))  # the one refusal that every client can read
-            connection.more()
-            return
+            else:
+                connection.send(unsupported_version(unknown))  # the one refusal that every client can read
+                connection.more()
+            return "an unknown request"
         except Malformed as error:
             self._cut(connection, "malformed", str(error))
-            return
+            return "a malformed request"
         exchange = Exchange(self, connection.route, self._number, header)
         exchange.coroutine = run(request, exchange)
         connection.exchanges.append(exchange)
         self._resume(exchange, None)
         self._unstarve()
         connection.more()
+        return f"a Kafka client's {header.api.name}"
 
     def _resume(self, exchange: Exchange, answer: object) -> None:
         connection = self._connections.get(exchange.route)
