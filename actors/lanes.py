@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 from ..storage.records import RawRecord
@@ -13,9 +15,6 @@ from .leadership import Leaderships
 from .messages import Partition, TopicName
 from .partitioner import positive_hash
 from .producer_outlet import ProducerSettings
-
-Item = tuple[RawRecord, object, int]
-"""A record, its token and its size."""
 
 
 class Share(NamedTuple):
@@ -50,19 +49,29 @@ class Lanes:
         self._topics[topic] = (name, lanes)
         return lanes
 
-    def shares(self, topic: str, items: Sequence[Item], ctx: Context) -> Iterator[Share]:
+    def shares(
+        self, topic: str, records: Sequence[RawRecord], tokens: Sequence[object], sizes: Sequence[int], ctx: Context
+    ) -> Iterator[Share]:
         """Which records go where: by key, or without one where the batch at hand is. The topic is known."""
         _, lanes = self._topics[topic]
-        for keyed, row in groupby(items, lambda item: item[0][0] is not None):
-            if keyed:
-                yield from _by_key(row, lanes)
-            else:
-                yield from self._without_key(topic, list(row), lanes, ctx)
-
-    def _without_key(self, topic: str, items: list[Item], lanes: list[Lane], ctx: Context) -> Iterator[Share]:
-        records, tokens, sizes = zip(*items, strict=True)
         start = 0
-        while start < len(items):
+        for keyed, run in groupby([record[0] is not None for record in records]):
+            stop = start + len(list(run))
+            columns = (records[start:stop], tokens[start:stop], sizes[start:stop])
+            yield from _by_key(*columns, lanes) if keyed else self._without_key(topic, *columns, lanes, ctx)
+            start = stop
+
+    def _without_key(
+        self,
+        topic: str,
+        records: Sequence[RawRecord],
+        tokens: Sequence[object],
+        sizes: Sequence[int],
+        lanes: list[Lane],
+        ctx: Context,
+    ) -> Iterator[Share]:
+        start = 0
+        while start < len(records):
             lane = self._choose(topic, sizes[start], lanes, ctx)
             stop = start + lane.queue.room_at_hand(sizes[start:])
             yield Share(lane, records[start:stop], tokens[start:stop], sizes[start:stop])
@@ -94,17 +103,20 @@ class Lanes:
         return lane
 
 
-def _by_key(items: Iterator[Item], lanes: list[Lane]) -> Iterator[Share]:
+def _by_key(
+    records: Sequence[RawRecord], tokens: Sequence[object], sizes: Sequence[int], lanes: list[Lane]
+) -> Iterator[Share]:
     """One share per lane, in the order in which lanes first appear."""
     count = len(lanes)
-    by_index: dict[int, list[Item]] = {}
-    for item in items:
-        key = item[0][0]
+    numbers: defaultdict[int, list[int]] = defaultdict(list)
+    for number, record in enumerate(records):
+        key = record[0]
         assert key is not None, "these have keys"
-        index = positive_hash(key) % count
-        if index in by_index:
-            by_index[index].append(item)
+        numbers[positive_hash(key) % count].append(number)
+    for index, chosen in numbers.items():
+        if len(chosen) == 1:
+            only = chosen[0]
+            yield Share(lanes[index], (records[only],), (tokens[only],), (sizes[only],))
         else:
-            by_index[index] = [item]
-    for index, group in by_index.items():
-        yield Share(lanes[index], *zip(*group, strict=True))
+            pick = itemgetter(*chosen)
+            yield Share(lanes[index], pick(records), pick(tokens), pick(sizes))

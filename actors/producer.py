@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from ..storage.records import RawRecord
 from .accumulator import BATCH_OVERHEAD, Batch, size_of
 from .client_commands import Close, Failure, Flush, Intake, SendFrom, SendRecords, Why
 from .departures import Departures, Leaving
 from .errors import ErrorCode
 from .in_flight import Acked, Identity, Lane, Outcome
 from .kernel import Actor, Address, Context, Message, Millis, Payload, Timer, node_of
-from .lanes import Item, Lanes, Share
+from .lanes import Lanes, Share
 from .leadership import Leaderships, backoff_ms
 from .messages import (
     GiveProducerId,
@@ -232,13 +233,13 @@ class ProducerActor(Actor):
         if fixed >= 0:
             return self._fill(Share(lanes[fixed], records, tokens, sizes), deadline, ctx)
         serials: list[int] = []
-        for share in self._lanes.shares(command.topic, [*zip(records, tokens, sizes, strict=True)], ctx):
+        for share in self._lanes.shares(command.topic, records, tokens, sizes, ctx):
             serials += self._fill(share, deadline, ctx)
         return serials
 
-    def _admitted(self, items: Iterable[Item]) -> list[Item]:
-        """Those that there is room for; the others have failed."""
-        admitted: list[Item] = []
+    def _admitted(self, items: Iterable[tuple[RawRecord, object, int]]) -> list[tuple[RawRecord, object, int]]:
+        """The records, with token and size, that there is room for; the others have failed."""
+        admitted: list[tuple[RawRecord, object, int]] = []
         refused: list[object] = []
         room = self.settings.buffer_bytes - self._buffered
         for item in items:

@@ -60,7 +60,7 @@ class AsyncProducer(ProducerCore, OnLoop):
             await self._await_room(size)
         outcome: asyncio.Future[RecordMetadata] = bridge.loop.create_future()
         awaited = _Awaited(self._outcomes, record[3], size, outcome=outcome)
-        self._offer_all(topic, partition, [record], [awaited], reserved=True)
+        self._offer_all(topic, partition, [record], [awaited], [size], reserved=True)
         self._since += 1
         if self._since >= RUN:
             self._since = 0

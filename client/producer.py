@@ -52,17 +52,17 @@ class Producer(ProducerCore):
         rest = iter(pairs)
         most = FEW
         while True:
-            records, handed = self._record_many(rest, most)
+            records, handed, sizes = self._record_many(rest, most)
             if not records:
                 return futures
-            if not self._offer_all(topic, None, records, handed):
+            if not self._offer_all(topic, None, records, handed, sizes):
                 try:
-                    self._when_there_is_room(partial(self._offer_all, topic, None, records, handed))
+                    self._when_there_is_room(partial(self._offer_all, topic, None, records, handed, sizes))
                 except BufferFull as full:
                     full.handed = futures
                     raise
             futures += handed
-            most = self._next_many(handed)
+            most = self._next_many(sizes)
 
     def flush(self, timeout: float | None = None) -> None:
         """Wait until all that was sent before has an outcome. Failures are told by the futures, not here.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
+from typing import cast
 
 from ..actors.accumulator import RECORD_OVERHEAD, size_of
 from ..actors.client_commands import Flush, SendFrom
@@ -135,6 +136,7 @@ class ProducerCore(ClientCore):
         partition: int | None,
         records: Sequence[RawRecord],
         futures: Sequence[SendFuture],
+        sizes: Sequence[int],
         *,
         reserved: bool = False,
     ) -> bool:
@@ -143,7 +145,6 @@ class ProducerCore(ClientCore):
         if self._keep:
             for record, future in zip(records, futures, strict=True):
                 future.kept = (topic, index, record)
-        sizes = [future.size for future in futures]
         try:
             put = self._intake.put_all(topic, index, records, futures, sizes, reserved=reserved)
         except Closed:
@@ -158,26 +159,23 @@ class ProducerCore(ClientCore):
 
     def _record_many(
         self, pairs: Iterator[tuple[bytes | str | None, bytes | str | None]], most: int
-    ) -> tuple[list[RawRecord], list[SendFuture]]:
-        """The next records, up to so many. Raises what is wrong with one of them."""
+    ) -> tuple[list[RawRecord], list[SendFuture], list[int]]:
+        """The next records, up to so many, with futures and sizes. Raises what is wrong with one of them."""
         self._guard.check()
+        chunk = list(islice(pairs, most))
+        for key, value in chunk:
+            if type(value) is not bytes or (key is not None and type(key) is not bytes):
+                chunk = [(as_bytes("key", key), as_bytes("value", value)) for key, value in chunk]
+                break
         outcomes = self._outcomes
-        records: list[RawRecord] = []
-        futures: list[SendFuture] = []
-        for key, value in islice(pairs, most):
-            if type(value) is not bytes:
-                value = as_bytes("value", value)
-            if key is not None and type(key) is not bytes:
-                key = as_bytes("key", key)
-            records.append((key, value, (), -1, -1))
-            size = RECORD_OVERHEAD + len(value or b"") + len(key or b"")
-            futures.append(SendFuture(outcomes, -1, size))
-        return records, futures
+        raw = cast(list[tuple[bytes | None, bytes | None]], chunk)
+        records: list[RawRecord] = [(key, value, (), -1, -1) for key, value in raw]
+        sizes = [RECORD_OVERHEAD + len(value or b"") + len(key or b"") for key, value in raw]
+        return records, [SendFuture(outcomes, -1, size) for size in sizes], sizes
 
-    def _next_many(self, futures: Sequence[SendFuture]) -> int:
+    def _next_many(self, sizes: Sequence[int]) -> int:
         """How many records to take next, after these: no more than a quarter of the buffer, if they are alike."""
-        taken = sum(future.size for future in futures)
-        return max(1, min(MANY, self._intake.limit // 4 * len(futures) // taken)) if futures else FEW
+        return max(1, min(MANY, self._intake.limit // 4 * len(sizes) // sum(sizes)))
 
     def _no_room(self) -> BufferFull:
         return BufferFull(
