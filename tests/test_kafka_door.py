@@ -501,6 +501,13 @@ def test_bad_batches_are_refused_with_kafkas_errors(client: KafkaClient) -> None
     assert answer.responses[0].partition_responses[0].error_code == 76, "clients of version 6 cannot read it"
 
 
+def test_replies_before_a_request_that_is_refused_still_leave(client: KafkaClient) -> None:
+    frames = b"".join(write_request(Header(APIS[18], 3, 1, "me"), api_versions.ApiVersionsRequest()))
+    client.send(frames + (10).to_bytes(4) + struct.pack(">hhih", 999, 0, 1, -1))
+    assert client.hear(Header(APIS[18], 3, 1, "me")).error_code == NONE
+    assert client.is_closed()
+
+
 def test_requests_behind_one_that_is_refused_are_not_answered(client: KafkaClient) -> None:
     client.send((10).to_bytes(4) + struct.pack(">hhih", 999, 0, 1, -1))
     with pytest.raises(Closed):

@@ -72,7 +72,7 @@ class Door(Protocol):
         ...
 
     def step(self, node: Node, now: Millis, wall: Millis) -> str:
-        """Do one thing, which gives the node at most one input. What it was, for people who wonder why it was slow."""
+        """Do one thing, which gives the node at most one input. What it was about, in a word, in case it was slow."""
         ...
 
     def reply(self, to: str, envelope: Envelope) -> None:

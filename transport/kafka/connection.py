@@ -44,8 +44,10 @@ class Connection(asyncio.BufferedProtocol):
         "exchanges",
         "frames",
         "queued",
+        "replies",
         "route",
         "transport",
+        "unsent",
         "waiting",
     )
 
@@ -55,6 +57,8 @@ class Connection(asyncio.BufferedProtocol):
         self.frames: deque[memoryview] = deque()  # whole ones that nobody has looked at
         self.queued = 0  # their bytes
         self.exchanges: deque[Exchange] = deque()  # begun, in the order of requests
+        self.replies: list[Buffer] = []  # of this turn, in buffers
+        self.unsent = 0  # their bytes
         self.blocked = 0  # bytes of replies that the client does not read; 0: it keeps up
         self.waiting = False  # the door knows that there is something to begin
         self.active = 0.0  # when something last moved, on the loop's clock
@@ -183,7 +187,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def may_begin(self) -> bool:
         """Whether the next request's turn has come."""
-        if not self.frames or self.blocked or self.closing:
+        if not self.frames or self.blocked or self.unsent > WRITE_AHEAD or self.closing:
             return False
         if not self.exchanges:
             return True
@@ -199,14 +203,32 @@ class Connection(asyncio.BufferedProtocol):
         return frame
 
     def send(self, parts: Sequence[Buffer]) -> None:
-        """A reply whose turn has come."""
+        """A reply whose turn has come: it leaves with the other ones of this turn of the loop."""
+        if not self.replies:
+            self._door.replies(self)
+        self.replies += parts
+        self.unsent += sum(map(len, parts))
+
+    def flush(self) -> None:
+        """Let the replies leave, in as few writes as their sizes allow: what is large is not copied."""
+        parts, self.replies, self.unsent = self.replies, [], 0
         if self.transport is None or self.closing:
             return
         self.active = self._door.now
-        if len(parts) == 1:
-            self.transport.write(parts[0])
-        else:
-            self.transport.writelines(parts)
+        small: list[Buffer] = []
+        for part in parts:
+            if len(part) <= LARGE:
+                small.append(part)
+                continue
+            self._write(small)
+            small = []
+            self.transport.write(part)
+        self._write(small)
+        self.more()
+
+    def _write(self, parts: list[Buffer]) -> None:
+        if parts and self.transport is not None:
+            self.transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
 
     # --- Reading ---
 
@@ -224,5 +246,10 @@ class Connection(asyncio.BufferedProtocol):
 
     def close(self, *, abort: bool = False) -> None:
         """End it; what is on its way to the client still leaves unless it is aborted."""
-        if self.transport is not None:
-            (self.transport.abort if abort else self.transport.close)()
+        if self.transport is None:
+            return
+        if abort:
+            self.transport.abort()
+        else:
+            self.flush()
+            self.transport.close()

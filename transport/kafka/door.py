@@ -93,6 +93,7 @@ class Door:
         self._answers: deque[tuple[Exchange, object]] = deque()
         self._said: deque[_Said] = deque()
         self._watching: dict[Exchange, _Watch] = {}
+        self._replying: dict[Connection, None] = {}
         self._number = 0
         self._open = False
         self._opening: asyncio.Task[None] | None = None
@@ -120,7 +121,8 @@ class Door:
         return bool(self._said or self._answers or self._requests or self._routes_gone)
 
     def turned(self) -> None:
-        """After each turn: let clients in as soon as the broker serves."""
+        """After each turn: replies leave, and clients are let in as soon as the broker serves."""
+        self._flush()
         if not self._open and self._server is not None and self.view.serving:
             assert self._loop is not None, "it is bound"
             self._open = True
@@ -135,18 +137,21 @@ class Door:
         self.now = self._loop.time()
         if self._routes_gone:
             node.route_gone(self._routes_gone.popleft(), now, wall)
-            return "a Kafka client's end"
+            return "the end of a connection"
+        what = "nothing"
+        if not self._said and self._answers:
+            exchange, answer = self._answers.popleft()
+            self._resume(exchange, answer)
+            what = exchange.header.api.name
+        elif not self._said and self._requests:
+            what = self._begin(self._requests.popleft())
         if self._said:
             exchange, actor, message = self._said.popleft()
             sender = f"{exchange.route}/{exchange.number}"
             envelope = Envelope(PROTOCOL_VERSION, sender, Incarnation(0), actor, Incarnation(0), message)
             node.deliver(envelope, exchange.route, now, wall)
-            return f"{type(message).__name__} of a Kafka client"
-        if self._answers:
-            exchange, answer = self._answers.popleft()
-            self._resume(exchange, answer)
-            return f"the answer to a Kafka client's {exchange.header.api.name}"
-        return self._begin(self._requests.popleft()) if self._requests else "nothing"
+            what = exchange.header.api.name
+        return what
 
     def reply(self, to: str, envelope: Envelope) -> None:
         """An actor has answered: `to` is a connection's route, the envelope's addressee the number of its exchange."""
@@ -169,6 +174,7 @@ class Door:
             self._server.close()
         while self._answers:  # the node says nothing more
             self._resume(*self._answers.popleft())
+        self._flush()
         self._emptied.clear()
         for connection in [*self._connections.values()]:
             connection.close()
@@ -291,7 +297,7 @@ class Door:
             else:
                 connection.send(unsupported_version(unknown))  # the one refusal that every client can read
                 connection.more()
-            return "an unknown request"
+            return "an unknown API"
         except Malformed as error:
             self._cut(connection, "malformed", str(error))
             return "a malformed request"
@@ -301,7 +307,7 @@ class Door:
         self._resume(exchange, None)
         self._unstarve()
         connection.more()
-        return f"a Kafka client's {header.api.name}"
+        return header.api.name
 
     def _resume(self, exchange: Exchange, answer: object) -> None:
         connection = self._connections.get(exchange.route)
@@ -341,6 +347,16 @@ class Door:
         elif self._lines_left == 0:
             self._log(f"more connections of Kafka clients are being closed; so far: {self.counted}")
         connection.close(abort=count in ("over_budget", "stuck"))
+
+    def replies(self, connection: Connection) -> None:
+        """It has something to send at the end of this turn."""
+        self._replying[connection] = None
+
+    def _flush(self) -> None:
+        if self._replying:
+            replying, self._replying = self._replying, {}
+            for connection in replying:
+                connection.flush()
 
     # --- Now and then ---
 
