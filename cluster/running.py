@@ -46,6 +46,7 @@ from msgspec.structs import replace
 
 from ..client import Admin, Consumer, Producer
 from ..client.errors import BarnabasError
+from ..client.runtime import Guard
 from .config import ClusterConfig, load, local
 from .formatting import ClusterRefused, Formatted
 from .hosting import Hosting, NotPossible, Processes, Threads
@@ -82,6 +83,7 @@ class Cluster:
         self._config = config
         self._data = None if data is None else Path(data)
         self._isolation = isolation
+        self._guard: Guard | None = None  # None: not started
         self._formatted: Formatted | None = None
         self._hosting: Hosting | None = None
         self._admin: Admin | None = None
@@ -92,6 +94,7 @@ class Cluster:
         """Start every node; returns when all brokers serve. Raises ClusterRefused in one sentence."""
         if self._hosting is not None:
             raise ClusterRefused("this cluster is started already: stop it first.")
+        self._guard = Guard("cluster")
         temporary = self._data is None
         directory = Path(tempfile.mkdtemp(prefix="barnabas-")) if self._data is None else self._data
         try:
@@ -105,8 +108,11 @@ class Cluster:
         return self
 
     def stop(self, patience: float = STOP_PATIENCE) -> None:
-        """End every node: in good order if the data is kept, at once if it is temporary. A second call does nothing."""
-        if self._hosting is None:
+        """End every node: in good order if the data is kept, at once if it is temporary. A second call does nothing.
+
+        Nor does it in a process that was forked from the one that started the cluster: it goes on for that one.
+        """
+        if self._hosting is None or (self._guard is not None and self._guard.forked):
             return
         temporary = self._data is None
         if not temporary:
@@ -277,8 +283,9 @@ class Cluster:
     def _hosts(self, *nodes: int) -> Hosting:
         for node in nodes:
             known_node(self.formatted, node)
-        if self._hosting is None:
+        if self._hosting is None or self._guard is None:
             raise ClusterRefused("this cluster is not running: start it, or use it in a `with` statement.")
+        self._guard.check_process()
         return self._hosting
 
     def _asking(self) -> Admin:

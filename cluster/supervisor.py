@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
+from weakref import WeakSet
 
 import msgspec
 
@@ -45,6 +46,18 @@ class Launching(Protocol):
         ...
 
 
+_remote: "WeakSet[RemoteLauncher]" = WeakSet()
+
+
+def _let_go() -> None:
+    """A child process must not keep its parent's clusters alive: they end when nobody can command them any more."""
+    for launcher in _remote:
+        launcher.let_go()
+
+
+os.register_at_fork(after_in_child=_let_go)
+
+
 class RemoteLauncher:
     """A launcher in a clean process of its own. When this object is closed, or its process ends, so do the nodes.
 
@@ -62,6 +75,7 @@ class RemoteLauncher:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._commands = self._process.stdin.fileno()
+        _remote.add(self)
         self._answers = self._process.stdout.fileno()
         self._rest = b""
         self._waiting: list[Report] = []
@@ -88,6 +102,14 @@ class RemoteLauncher:
             self._waiting += [msgspec.json.decode(line, type=Report) for line in lines]
         while self._waiting:
             yield self._waiting.pop(0)
+
+    def let_go(self) -> None:
+        """In a child process: this launcher is not ours."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.returncode = (
+            0  # as far as this process is concerned; or it would complain of a child that it has not
+        )
 
     def close(self) -> None:
         """End the nodes that are left. None lives on return."""
