@@ -80,6 +80,7 @@ def parser() -> "Parser":
         events,
         explain,
         groups,
+        learn,
         nodes,
         produce,
         simulate,
@@ -95,7 +96,7 @@ def parser() -> "Parser":
     assert isinstance(commands, Commands), "parsers make their own kind"
     families = (
         clusters, nodes, topics, produce, consume, groups, delete_records, events, explain, trace, dashboard, chaos,
-        verify, simulate, demo, bench, completion,
+        verify, simulate, demo, learn, bench, completion,
     )  # fmt: skip
     for family in families:
         family.register(commands)
