@@ -196,8 +196,9 @@ def _for_all(image: MetadataImage, name: str) -> list[ConfigSynonym]:
     if value is not None:
         synonyms.append(ConfigSynonym(name, value, ConfigSource.CLUSTER))
     file = {} if image.defaults is None else image.defaults.configs
-    value = file.get(TOPIC_NAMES.get(name, name))
-    if value is not None:
+    config = TOPIC_NAMES.get(name, name)
+    value = file.get(config)
+    if value is not None and value != topic_configs.DEFINITIONS[config].default:  # a file says everything
         synonyms.append(ConfigSynonym(name, value, ConfigSource.FILE))
     return synonyms
 

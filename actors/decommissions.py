@@ -51,7 +51,7 @@ def drain(image: MetadataImage, request: DrainBroker) -> Ruling:
                 f"b{state.id} cannot be decommissioned: {image.name(partition)} has {wanted} replicas, and {others} up "
                 "and staying: add a broker first, or reassign that topic to fewer."
             )
-            raise Refused(ErrorCode.INVALID_REPLICATION_FACTOR, reason)
+            raise Refused(ErrorCode.POLICY_VIOLATION, reason)
     return Ruling([BrokerDraining(state.id, True)], "a client decommissions it")
 
 

@@ -167,4 +167,6 @@ def _partition(state: PartitionState) -> PartitionPicture:
         leader=state.leader,
         leader_epoch=state.leader_epoch,
         partition_epoch=state.partition_epoch,
+        target=list(state.target),
+        adding=list(state.adding),
     )

@@ -37,6 +37,8 @@ class PartitionPicture(Part, frozen=True):
     leader: int
     leader_epoch: int
     partition_epoch: int
+    target: list[int] = []  # where it moves to, empty if it does not
+    adding: list[int] = []
 
 
 class TopicPicture(Part, frozen=True):

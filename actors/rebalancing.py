@@ -140,10 +140,10 @@ class _Plan(Generic[Key]):
     # --- What they are made of
 
     def _has_little(self, broker: int) -> bool:
-        """Of the mean of all, or, where racks hold others back, of its rack."""
+        """Of the mean of all, or of what its rack may have: one replica of each partition."""
         rack = self._racks[broker]
-        fellows = [load % _FULL for other, load in self._load.items() if self._racks[other] == rack]
-        share = min(self._mean, sum(fellows) / len(fellows)) if rack else self._mean
+        fellows = sum(other == rack for other in self._racks.values())
+        share = min(self._mean, len(self.sets) / fellows) if rack else self._mean
         return self._load[broker] * LITTLE[1] < share * LITTLE[0]
 
     def _take(self, key: Key, taker: int, least: int) -> None:

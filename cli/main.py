@@ -70,6 +70,7 @@ def parser() -> "Parser":
     from .. import __version__
     from . import (
         bench,
+        brokers,
         chaos,
         clusters,
         completion,
@@ -77,12 +78,14 @@ def parser() -> "Parser":
         dashboard,
         delete_records,
         demo,
+        elections,
         events,
         explain,
         groups,
         learn,
         nodes,
         produce,
+        reassign,
         simulate,
         topics,
         trace,
@@ -95,8 +98,8 @@ def parser() -> "Parser":
     commands = top.add_subparsers(metavar="COMMAND", required=True, title="commands")
     assert isinstance(commands, Commands), "parsers make their own kind"
     families = (
-        clusters, nodes, topics, produce, consume, groups, delete_records, events, explain, trace, dashboard, chaos,
-        verify, simulate, demo, learn, bench, completion,
+        clusters, nodes, topics, produce, consume, groups, delete_records, brokers, reassign, elections, events,
+        explain, trace, dashboard, chaos, verify, simulate, demo, learn, bench, completion,
     )  # fmt: skip
     for family in families:
         family.register(commands)

@@ -1,16 +1,18 @@
-"""`topic create|list|describe|delete`."""
+"""`topic create|list|describe|delete`; `alter` and `configs` are in a file of their own."""
 
 import argparse
 from typing import TYPE_CHECKING
 
-from .arguments import Commands, WrongUsage, add_cluster, add_json, admin_of, positive, seconds
+from . import topic_changes
+from .arguments import Commands, add_cluster, add_json, admin_of, positive, seconds
+from .configs import given
 
 if TYPE_CHECKING:
     from ..actors.messages import TopicPicture
 
 
 def register(commands: Commands) -> None:
-    verbs = commands.add_group("topic", help="create, list, describe and delete topics")
+    verbs = commands.add_group("topic", help="create, list, describe, alter and delete topics")
 
     create = verbs.add_parser(
         "create",
@@ -62,18 +64,14 @@ def register(commands: Commands) -> None:
     delete.add_argument("topic", metavar="TOPIC", help="its name")
     delete.set_defaults(run=run_delete)
 
+    topic_changes.register(verbs)
     for verb in (create, listing, describe, delete):
         add_cluster(verb)
         verb.add_argument("--timeout", type=seconds, default=15.0, metavar="SECONDS", help="default: 15")
 
 
 def run_create(arguments: argparse.Namespace) -> int:
-    configs: dict[str, str] = {}
-    for text in arguments.config:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise WrongUsage(f"--config takes NAME=VALUE, not `{text}`")
-        configs[name] = value
+    configs = given(arguments.config)
     with admin_of(arguments) as admin:
         admin.create_topic(
             arguments.topic, arguments.partitions, arguments.replication, configs, timeout=arguments.timeout

@@ -74,7 +74,7 @@ class Admin(AdminCore, AdminGroups):
         subtract: Mapping[str, str] | None = None,
         timeout: float = 30.0,
     ) -> None:
-        """Set configs of a topic, all of them or none. Raises UnknownTopic or Refused, in words.
+        """Set configs of a topic, all of them or none. Raises UnknownTopic or InvalidTopic, in words.
 
         `delete` takes back what was set; `append` and `subtract` are for lists.
         """
@@ -88,7 +88,7 @@ class Admin(AdminCore, AdminGroups):
         delete: Sequence[str] = (),
         timeout: float = 30.0,
     ) -> None:
-        """Set configs of one broker, or of all of them (None). Raises Refused, in words."""
+        """Set configs of one broker, or of all of them (None). Raises InvalidTopic or Refused, in words."""
         changes = config_changes(configs, delete, None, None)
         self._alter_configs("broker", broker_name(broker), changes, timeout).wait()
 
@@ -129,6 +129,17 @@ class Admin(AdminCore, AdminGroups):
         Ask `describe_logs` first who has most. One outcome per partition.
         """
         return self._elect(None, leaders, timeout).wait()
+
+    def decommission(self, broker: int, cancel: bool = False, timeout: float = 30.0) -> None:
+        """Let a broker go: the controller moves what it has to others; `cancel`: it stays. Returns once that is known.
+
+        It is drained when no partition has it as a replica. Raises Refused if too few brokers would be left.
+        """
+        self._drain(broker, cancel, timeout).wait()
+
+    def remove_broker(self, broker: int, timeout: float = 30.0) -> None:
+        """Forget a broker that keeps nothing and does not run. Raises Refused, in words, while it does either."""
+        self._remove(broker, timeout).wait()
 
     def describe_logs(
         self, broker: int, partitions: Sequence[Partition] | None = None, timeout: float = 30.0

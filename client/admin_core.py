@@ -28,6 +28,7 @@ from ..actors.messages import (
     DescribeConfigs,
     Described,
     DescribeLogs,
+    DrainBroker,
     ElectLeaders,
     ListReassignments,
     LogPicture,
@@ -36,6 +37,7 @@ from ..actors.messages import (
     PartitionsDone,
     Reassign,
     ReassignmentsListed,
+    RemoveBroker,
     TopicId,
     TopicPicture,
 )
@@ -155,6 +157,12 @@ class AdminCore(ClientCore):
             return picture.entries
 
         return self._inquire(lambda n: DescribeConfigs(n, [ConfigResource(kind, name)]), timeout, read)
+
+    def _drain(self, broker: int, cancel: bool, timeout: float) -> Question[None]:
+        return self._change(f"broker {broker}", lambda n, me: DrainBroker(n, me, broker, cancel), timeout)
+
+    def _remove(self, broker: int, timeout: float) -> Question[None]:
+        return self._change(f"broker {broker}", lambda n, me: RemoveBroker(n, me, broker), timeout)
 
     # --- Where partitions are
 

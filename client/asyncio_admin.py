@@ -78,7 +78,7 @@ class AsyncAdmin(AdminCore, AsyncAdminGroups):
         subtract: Mapping[str, str] | None = None,
         timeout: float = 30.0,
     ) -> None:
-        """Set configs of a topic, all of them or none. Raises UnknownTopic or Refused, in words.
+        """Set configs of a topic, all of them or none. Raises UnknownTopic or InvalidTopic, in words.
 
         `delete` takes back what was set; `append` and `subtract` are for lists.
         """
@@ -92,7 +92,7 @@ class AsyncAdmin(AdminCore, AsyncAdminGroups):
         delete: Sequence[str] = (),
         timeout: float = 30.0,
     ) -> None:
-        """Set configs of one broker, or of all of them (None). Raises Refused, in words."""
+        """Set configs of one broker, or of all of them (None). Raises InvalidTopic or Refused, in words."""
         changes = config_changes(configs, delete, None, None)
         await self._bridge.answer(self._alter_configs("broker", broker_name(broker), changes, timeout))
 
@@ -136,6 +136,17 @@ class AsyncAdmin(AdminCore, AsyncAdminGroups):
         Ask `describe_logs` first who has most. One outcome per partition.
         """
         return await self._bridge.answer(self._elect(None, leaders, timeout))
+
+    async def decommission(self, broker: int, cancel: bool = False, timeout: float = 30.0) -> None:
+        """Let a broker go: the controller moves what it has to others; `cancel`: it stays. Returns once that is known.
+
+        It is drained when no partition has it as a replica. Raises Refused if too few brokers would be left.
+        """
+        await self._bridge.answer(self._drain(broker, cancel, timeout))
+
+    async def remove_broker(self, broker: int, timeout: float = 30.0) -> None:
+        """Forget a broker that keeps nothing and does not run. Raises Refused, in words, while it does either."""
+        await self._bridge.answer(self._remove(broker, timeout))
 
     async def describe_logs(
         self, broker: int, partitions: Sequence[Partition] | None = None, timeout: float = 30.0

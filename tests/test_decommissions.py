@@ -99,7 +99,7 @@ def test_a_broker_that_goes_gets_nothing_new() -> None:
 def test_it_is_refused_in_words_when_too_few_would_be_left() -> None:
     scene = Scene(brokers=3)
     error, reason = scene.drain(1)
-    assert error is ErrorCode.INVALID_REPLICATION_FACTOR
+    assert error is ErrorCode.POLICY_VIOLATION
     assert "b1 cannot be decommissioned: orders-0 has 3 replicas, and only b2 and b3 are up and staying" in reason
     scene = Scene(brokers=4)
     scene.fence(4)
