@@ -15,7 +15,7 @@ def register(commands: Commands) -> None:
         """,
         notes="The record is a real one: consumers of the topic see it.",
     )
-    trace.add_argument("topic", metavar="TOPIC")
+    trace.add_argument("topic", metavar="TOPIC", help="its name")
     trace.add_argument("--partition", type=whole, default=0, metavar="P", help="default: 0")
     trace.add_argument("--size", type=positive, default=100, metavar="BYTES", help="of the value (default: 100)")
     trace.add_argument("--timeout", type=seconds, default=10.0, metavar="S", help="give up after so long (default: 10)")

@@ -42,6 +42,20 @@ VERBS = {
     "wipe": "kill a node and remove its data",
 }
 
+AT = {  # for an example of each
+    "stop": "controller",
+    "continue": "2",
+    "restart": "2",
+    "cut": "1 2 --both",
+    "slow": "2 --delay-ms 100 --jitter-ms 50",
+    "reset": "random",
+    "fill-disk": "follower:orders/0 --left-mb 10",
+    "slow-disk": "2 --delay-ms 500",
+    "clock": "2 --offset 3600",
+    "corrupt": "follower:orders/0 orders/0",
+    "wipe": "broker",
+}
+
 
 def register(commands: Commands) -> None:
     chaos = commands.add_parser(
@@ -50,14 +64,26 @@ def register(commands: Commands) -> None:
     verbs = chaos.add_subparsers(metavar="COMMAND", required=True, title="commands")
     assert isinstance(verbs, Commands), "parsers make their own kind"
     for verb, told in VERBS.items():
-        _blow(verbs.add_parser(verb, help=told, notes=NOTES), verb)
-    heal = verbs.add_parser("heal", help="undo all blows: continue, connect, start again")
+        example = f"barnabas chaos {verb} {AT.get(verb, 'leader:orders/0')}"
+        _blow(verbs.add_parser(verb, help=told, examples=example, notes=NOTES), verb)
+    heal = verbs.add_parser(
+        "heal", help="undo all blows: continue, connect, start again", examples="barnabas chaos heal"
+    )
     add_data(heal)
     heal.set_defaults(run=run_heal)
-    listing = verbs.add_parser("list", help="the scenarios that come with Barnabas")
+    listing = verbs.add_parser(
+        "list", help="list the scenarios that come with Barnabas", examples="barnabas chaos list --json"
+    )
     add_json(listing)
     listing.set_defaults(run=run_list)
-    run = verbs.add_parser("run", help="a scenario in a cluster of its own, with a verdict")
+    run = verbs.add_parser(
+        "run",
+        help="play a scenario in a cluster of its own, with a verdict",
+        examples="""
+            barnabas chaos run kill-leader
+            barnabas chaos run random --seconds 120 --seed 7 --json    blows by chance, always the same ones
+        """,
+    )
     run.add_argument("scenario", metavar="SCENARIO", help="a name (`barnabas chaos list`) or a TOML file")
     run.add_argument("--seed", type=whole, metavar="N", help="repeats the choice of blows (default: by chance)")
     run.add_argument("--seconds", type=seconds, metavar="S", help="how long the faults go on (default: the file's)")
