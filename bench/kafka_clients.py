@@ -18,7 +18,7 @@ import psutil  # type: ignore[import-untyped]
 
 from ..cluster import Cluster
 from ..cluster.processes import living
-from .machine import Machine, cpu_seconds, machine
+from .machine import Machine, Meter, Moved, machine
 
 TOPIC = "bench-kafka"
 WARM_UP_S = 2.0
@@ -33,15 +33,6 @@ class KafkaLoad(msgspec.Struct, frozen=True):
     partitions: int = 6
     linger_ms: int = 5
     bootstrap: str = ""  # of another broker; empty: a cluster of three of ours
-
-
-class Moved(msgspec.Struct, frozen=True):
-    """One direction."""
-
-    records: int
-    records_per_s: int
-    client_cpu_s_per_million: float
-    broker_cpu_s_per_million: float | None  # of all brokers together; None if they are not ours
 
 
 class KafkaReport(msgspec.Struct, frozen=True):
@@ -76,27 +67,6 @@ def _create(bootstrap: str, load: KafkaLoad, replication: int) -> None:
     admin.create_topics([NewTopic(TOPIC, load.partitions, replication)])[TOPIC].result(30)
 
 
-class _Meter:
-    """Time and processor time from here on."""
-
-    def __init__(self, brokers: list[psutil.Process]) -> None:
-        self._brokers = brokers
-        self._client = [psutil.Process()]
-        self._cpu = cpu_seconds(self._client), cpu_seconds(brokers)
-        self._began = time.monotonic()
-
-    def moved(self, records: int) -> Moved:
-        """What it took."""
-        passed = time.monotonic() - self._began
-        client, brokers = cpu_seconds(self._client) - self._cpu[0], cpu_seconds(self._brokers) - self._cpu[1]
-        return Moved(
-            records=records,
-            records_per_s=round(records / passed),
-            client_cpu_s_per_million=round(client / records * 1e6, 2),
-            broker_cpu_s_per_million=round(brokers / records * 1e6, 2) if self._brokers else None,
-        )
-
-
 def _produce(bootstrap: str, load: KafkaLoad, brokers: list[psutil.Process]) -> tuple[Moved, int]:
     from confluent_kafka import Producer
 
@@ -127,7 +97,7 @@ def _produce(bootstrap: str, load: KafkaLoad, brokers: list[psutil.Process]) -> 
         return sent
 
     warm = send(WARM_UP_S)
-    meter = _Meter(brokers)
+    meter = Meter(brokers)
     moved = meter.moved(send(load.seconds))
     assert warm, "something was sent"
     return moved, len(failures)
@@ -139,7 +109,7 @@ def _consume(bootstrap: str, load: KafkaLoad, brokers: list[psutil.Process]) -> 
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": TOPIC, "enable.auto.commit": False})
     partitions = [TopicPartition(TOPIC, index, 0) for index in range(load.partitions)]
     expected = sum(consumer.get_watermark_offsets(partition, timeout=30)[1] for partition in partitions)
-    meter = _Meter(brokers)
+    meter = Meter(brokers)
     consumer.assign(partitions)
     read = 0
     while read < expected:

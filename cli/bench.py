@@ -1,4 +1,4 @@
-"""`bench failover|start|idle|produce|consume|latency|kafka|group`: measurements that clean up after themselves."""
+"""`bench VERB`: failover, start, idle, produce, consume, latency, speed, kafka, group. Each cleans up after itself."""
 
 import argparse
 
@@ -76,7 +76,18 @@ def register(commands: Commands) -> None:
         verb.add_argument(
             "--compression", choices=("none", "gzip", "snappy", "lz4", "zstd"), default="none", help="default: none"
         )
-        verb.set_defaults(run=run_throughput, what=what)
+        verb.set_defaults(run=run_latency if what == "latency" else run_throughput, what=what)
+
+    speed = verbs.add_parser(
+        "speed",
+        help="measure all of throughput, latency, start and idle: the table of docs/performance.md, in ten minutes",
+        examples="""
+            barnabas bench speed
+            barnabas bench speed --seconds 5     a first impression
+        """,
+    )
+    speed.add_argument("--seconds", type=seconds, default=30.0, metavar="S", help="of each line (default: 30)")
+    speed.set_defaults(run=run_speed)
 
     kafka = verbs.add_parser(
         "kafka",
@@ -106,7 +117,7 @@ def register(commands: Commands) -> None:
     group.add_argument("--times", type=positive, default=5, metavar="N", help="kills of each kind (default: 5)")
     group.set_defaults(run=run_group)
 
-    for verb in (failover, start, idle, produce, consume, latency, kafka, group):
+    for verb in (failover, start, idle, produce, consume, latency, speed, kafka, group):
         add_json(verb)
 
 
@@ -118,6 +129,18 @@ def run_failover(arguments: argparse.Namespace) -> int:
 
 def run_throughput(arguments: argparse.Namespace) -> int:
     from ..bench.throughput import run
+
+    return run(arguments)
+
+
+def run_latency(arguments: argparse.Namespace) -> int:
+    from ..bench.latency import run
+
+    return run(arguments)
+
+
+def run_speed(arguments: argparse.Namespace) -> int:
+    from ..bench.speed import run
 
     return run(arguments)
 
