@@ -10,6 +10,10 @@ as soon as it is answered; one that is not answered in time, or whose coordinato
 Each has a number, and only the answer to the newest counts: whatever is late is of the past. What a member says of
 itself (what it reads, what it owns) is repeated until an answer shows that it was heard.
 
+A member that was not heard of for its session may have been put out without knowing it: after a pause, or behind a link
+that is cut. So each answer says until when it counts as a member for sure (`heard`); the application is given nothing
+after that moment until another one has come. What a zombie still does is fenced: it cannot commit.
+
 The owner passes on messages and timers, tells of leaderships that moved, and hears through the outlet.
 """
 
@@ -73,6 +77,10 @@ class MemberOutlet(Protocol):
 
     def assigned(self, partitions: Sequence[Partition], ctx: Context) -> None:
         """These are the member's from now on. `GroupMember.names` has the names of their topics."""
+        ...
+
+    def heard(self, lease_ms: int, ctx: Context) -> None:
+        """The coordinator counts it as a member for at least so long from now, whatever becomes of it."""
         ...
 
     def revoke(self, partitions: Sequence[Partition], ctx: Context) -> None:
@@ -301,6 +309,10 @@ class GroupMember:
     def _take(self, answer: GroupHeartbeatDone, ctx: Context) -> None:
         news = answer.member_epoch != self.epoch or answer.assigned is not None or answer.task is not None
         self._news, self._plan = False, None  # it was heard
+        if (
+            answer.session_ms > 0
+        ):  # it counts from when the coordinator heard the heartbeat, which was after it was said
+            self._outlet.heard(answer.session_ms - (ctx.now - self._said_at), ctx)
         self.epoch = answer.member_epoch
         self.names.update((name.id, name.name) for name in answer.topics)
         if answer.task is not None and self._planner is not None:

@@ -71,6 +71,10 @@ class GroupReadingOutlet(Protocol):
         """These are read from now on."""
         ...
 
+    def alive_for(self, lease_ms: int) -> None:
+        """For so long it counts as a member for sure: give nothing to the application after that, until told again."""
+        ...
+
     def revoking(self, places: Sequence[tuple[str, int]]) -> None:
         """Take nothing more of these; say `Release`."""
         ...
@@ -301,6 +305,10 @@ class GroupReading:
         """Ask where to begin."""
         self._places.update(dict.fromkeys(partitions))
         self._ask_starts(partitions, ctx)
+
+    def heard(self, lease_ms: int, ctx: Context) -> None:
+        """It is a member."""
+        self._outlet.alive_for(lease_ms)
 
     def revoke(self, partitions: Sequence[Partition], ctx: Context) -> None:
         """Read no more of these, and let the application finish."""

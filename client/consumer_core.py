@@ -203,7 +203,7 @@ class ConsumerCore(GroupSide):
 
     def _next(self) -> ConsumerRecord | None:
         """The next record of the chunk at hand; None if all of it is taken."""
-        if not self._ready:
+        if not self._ready or (self._group is not None and self._suspended()):
             return None
         record = self._ready.popleft()
         if not self._ready:
@@ -213,6 +213,8 @@ class ConsumerCore(GroupSide):
     def _take(self, max_records: int) -> list[ConsumerRecord]:
         """What is there, up to so many. Raises what went wrong with a partition, once, if there is nothing to give."""
         self._guard.check()
+        if self._group is not None and self._suspended():
+            return []
         ready = self._ready
         taken: list[ConsumerRecord] = []
         while len(taken) < max_records and (ready or self._load(raising=not taken)):
@@ -238,16 +240,17 @@ class ConsumerCore(GroupSide):
             self._guard.closed
             or self._rebalancing()
             or self._arrivals.errors
-            or self._ready
-            or self._first_chunk() is not None
+            or (not self._suspended() and (self._ready or self._first_chunk() is not None))
         )
 
     def _load(self, *, raising: bool = True) -> bool:
         """Make the next chunk the one at hand: whether there was one. Raises what went wrong with a partition."""
         self._guard.check_process()
+        if self._ready:
+            return True
         arrivals = self._arrivals
         with self._changed:
-            if self._rebalancing():
+            if self._rebalancing() or self._suspended():
                 return False
             if arrivals.errors:
                 if raising:

@@ -9,12 +9,16 @@ been given of a partition before it has to give that up is done by then.
                committed (with auto_commit), and only then may somebody else get it
     lost       somebody else may have it already: dropped, nothing is committed, `on_lost`
 
+After a pause that was longer than its session a consumer may have been put out without knowing it. It is given nothing
+then (`suspended`) until the coordinator has answered: that it goes on, or that everything is lost.
+
 With auto_commit the positions that are committed are those that the application has reached when it comes back: what an
 earlier `poll` gave counts as done, what the present one gives does not.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -58,6 +62,7 @@ class GroupArrivals(Arrivals):
     def __init__(self) -> None:
         super().__init__()
         self.rebalances: deque[Rebalance] = deque()
+        self._lease_until = math.inf  # of `time.monotonic`: until then it counts as a member for sure
         self._coming: dict[int, Place] = {}  # by generation
         self._given: dict[TopicPartition, int] = {}  # the generation that each was last assigned in
 
@@ -78,6 +83,18 @@ class GroupArrivals(Arrivals):
                 at = TopicPartition(new.topic, new.partition)
                 generations[at] = self._given[at] = new.generation
             self._add(Change.ASSIGNED, generations)
+
+    def alive_for(self, lease_ms: int) -> None:
+        with self.changed:
+            silent = self.suspended
+            self._lease_until = time.monotonic() + lease_ms / 1000
+            if silent:
+                self.tell()
+
+    @property
+    def suspended(self) -> bool:
+        """Whether others may read what was assigned here: nothing is given until the coordinator has answered."""
+        return time.monotonic() > self._lease_until
 
     def revoking(self, places: Sequence[tuple[str, int]]) -> None:
         with self.changed:

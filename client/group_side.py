@@ -61,6 +61,11 @@ class GroupSide(ClientCore):
         arrivals = self._arrivals
         return isinstance(arrivals, GroupArrivals) and bool(arrivals.rebalances)
 
+    def _suspended(self) -> bool:
+        """Whether no records may be given until the coordinator has answered."""
+        arrivals = self._arrivals
+        return isinstance(arrivals, GroupArrivals) and arrivals.suspended
+
     def _next_rebalance(self) -> tuple[Rebalance, RebalanceCallback | None] | None:
         """What to handle now, and whom to call; then say `_rebalanced`. None: nothing, or it is being handled."""
         group, arrivals = self._group, self._arrivals

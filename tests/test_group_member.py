@@ -42,6 +42,7 @@ class Scene(Actor):
         self.ctx = Recording()
         self.leaderships = Leaderships(["b1"])
         self.told: list[tuple[str, object]] = []
+        self.leases: list[int] = []
         link = CoordinatorLink("g", self.leaderships)
         self.member = GroupMember(MemberSettings("g", **settings), link, self, planner)  # type: ignore[arg-type]
         self.offset = 0
@@ -67,9 +68,9 @@ class Scene(Actor):
         if partitions:
             self.answer(epoch=1)
         self.told.clear()
-        return self.heard()
+        return self.beat()
 
-    def heard(self) -> GroupHeartbeat:
+    def beat(self) -> GroupHeartbeat:
         """The newest heartbeat."""
         return self.ctx.take(GroupHeartbeat)[-1]
 
@@ -81,7 +82,7 @@ class Scene(Actor):
         to: GroupHeartbeat | None = None,
         task: PlanTask | None = None,
     ) -> None:
-        beat = to or self.heard()
+        beat = to or self.beat()
         shares = None if assigned is None else [TopicPartitions(T, [p.index for p in assigned])]
         done = GroupHeartbeatDone(
             beat.id,
@@ -93,6 +94,7 @@ class Scene(Actor):
             topics=[TopicName(T, "t", 3)],
             sequence=beat.sequence,
             task=task,
+            session_ms=10_000,
         )
         self.member.on_answer(done, self.ctx)
 
@@ -100,6 +102,9 @@ class Scene(Actor):
 
     def assigned(self, partitions: Sequence[Partition], ctx: Context) -> None:
         self.told.append(("assigned", list(partitions)))
+
+    def heard(self, lease_ms: int, ctx: Context) -> None:
+        self.leases.append(lease_ms)
 
     def revoke(self, partitions: Sequence[Partition], ctx: Context) -> None:
         self.told.append(("revoke", list(partitions)))
@@ -123,7 +128,7 @@ def test_a_member_joins_under_a_name_of_its_own_and_says_what_it_wants() -> None
     scene = Scene()
     scene.led_by(1)
     scene.member.subscribe(["t"], "x.*", scene.ctx)
-    beat = scene.heard()
+    beat = scene.beat()
     assert beat.member_epoch == JOINING
     assert beat.member == scene.member.member != ""
     assert beat.topics == ["t"]
@@ -138,7 +143,7 @@ def test_what_is_assigned_is_the_members_at_once_and_it_says_so() -> None:
     scene.member.subscribe(["t"], "", scene.ctx)
     scene.answer(epoch=1, assigned=[P0, P1])
     assert scene.told == [("assigned", [P0, P1])]
-    beat = scene.heard()
+    beat = scene.beat()
     assert beat.member_epoch == 1
     assert owned(beat) == [P0, P1]
 
@@ -161,7 +166,7 @@ def test_what_an_answer_lacks_is_given_up_first_and_told_when_it_is() -> None:
     while_it_lasts = scene.ctx.take(GroupHeartbeat)
     assert all(beat.owned is None for beat in while_it_lasts)
     scene.member.released([P1], scene.ctx)
-    assert owned(scene.heard()) == [P0]
+    assert owned(scene.beat()) == [P0]
 
 
 def test_a_partition_that_comes_back_while_it_is_given_up_is_assigned_anew_afterwards() -> None:
@@ -181,7 +186,7 @@ def test_an_expelled_member_has_lost_everything_and_joins_anew() -> None:
         before = scene.joined(P0, P1)
         scene.answer(error=error, to=before)
         assert scene.told == [("lost", [P0, P1])]
-        beat = scene.heard()
+        beat = scene.beat()
         assert beat.member_epoch == JOINING
         assert beat.member == before.member
         assert owned(beat) == []
@@ -239,7 +244,7 @@ def test_a_heartbeat_that_is_not_answered_is_said_again() -> None:
     scene.ctx.sleep(beat.wait_ms + ANSWER_MS - 1, scene)
     assert scene.ctx.take(GroupHeartbeat) == []
     scene.ctx.sleep(2, scene)
-    again = scene.heard()
+    again = scene.beat()
     assert again.sequence > beat.sequence
     assert again.member_epoch == 1
 
@@ -251,12 +256,12 @@ def test_what_it_says_of_itself_is_repeated_until_it_is_heard() -> None:
     scene.answer(epoch=1, assigned=[P0])
     scene.ctx.take(GroupHeartbeat)
     scene.member.released([P1], scene.ctx)
-    assert owned(scene.heard()) == [P0]
+    assert owned(scene.beat()) == [P0]
     scene.ctx.sleep(ANSWER_MS + 1, scene)  # lost
-    again = scene.heard()
+    again = scene.beat()
     assert owned(again) == [P0]
     scene.answer(epoch=2, to=again)
-    assert scene.heard().owned is None
+    assert scene.beat().owned is None
 
 
 def test_a_new_coordinator_is_spoken_to_at_once() -> None:
@@ -274,7 +279,7 @@ def test_a_coordinator_that_loads_is_asked_again_soon() -> None:
     scene.answer(error=ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, to=beat)
     assert scene.told == []
     scene.ctx.sleep(600, scene)
-    assert scene.heard().member_epoch == 1
+    assert scene.beat().member_epoch == 1
 
 
 def test_without_a_coordinator_one_is_looked_for() -> None:
@@ -283,7 +288,7 @@ def test_without_a_coordinator_one_is_looked_for() -> None:
     assert len(scene.ctx.take(FindCoordinator)) == 1
     assert scene.ctx.take(GroupHeartbeat) == []
     scene.led_by(1)
-    assert scene.heard().member_epoch == JOINING
+    assert scene.beat().member_epoch == JOINING
 
 
 def test_a_coordinator_that_does_not_let_wait_is_not_asked_in_a_tight_loop() -> None:
@@ -307,7 +312,7 @@ def test_leaving_is_said_at_once_and_told_when_it_is_known() -> None:
     scene = Scene()
     scene.joined(P0)
     scene.member.leave(1_000, scene.ctx)
-    beat = scene.heard()
+    beat = scene.beat()
     assert beat.member_epoch == LEAVING
     assert beat.wait_ms == 0
     assert scene.told == []
@@ -321,7 +326,7 @@ def test_a_static_member_leaves_for_a_while() -> None:
     scene = Scene(instance="one")
     scene.joined(P0)
     scene.member.leave(1_000, scene.ctx)
-    beat = scene.heard()
+    beat = scene.beat()
     assert beat.member_epoch == LEAVING_FOR_A_WHILE
     assert beat.instance == "one"
 
@@ -370,8 +375,25 @@ def test_the_leader_answers_its_task_until_it_is_heard() -> None:
     scene = Scene(lambda task: plan)
     beat = scene.joined(P0)
     scene.answer(epoch=1, to=beat, task=PlanTask(3, [], []))
-    said = scene.heard()
+    said = scene.beat()
     assert said.plan == plan
     assert said.wait_ms == 0
     scene.ctx.sleep(ANSWER_MS + 1, scene)
-    assert scene.heard().plan == plan
+    assert scene.beat().plan == plan
+
+
+def test_the_lease_of_a_member_counts_from_when_it_spoke() -> None:
+    scene = Scene()
+    beat = scene.joined(P0)
+    assert scene.leases[-1] == 10_000
+    scene.ctx.sleep(beat.wait_ms)
+    scene.answer(epoch=1, to=beat)
+    assert scene.leases[-1] == 10_000 - beat.wait_ms
+
+
+def test_a_refusal_is_no_lease() -> None:
+    scene = Scene()
+    beat = scene.joined(P0)
+    scene.leases.clear()
+    scene.answer(error=ErrorCode.UNKNOWN_MEMBER_ID, to=beat)
+    assert scene.leases == []
