@@ -12,25 +12,20 @@ Members are processes of their own, except for the first records, which one proc
 
 import argparse
 import statistics
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
 from itertools import pairwise
-from typing import NamedTuple
 
 import msgspec
 
 from ..actors.internal_topics import GROUP_OFFSETS, partition_of
-from ..client import Consumer, Producer
+from ..client import Consumer
 from ..client.errors import BarnabasError
 from ..cluster import Cluster
+from .group_churn import churn
+from .group_processes import PATIENCE, Flow, Member, until
 from .machine import Machine, machine
-
-PATIENCE = 60.0
-EVERY = 0.005
-"""Seconds between two records of the flow, which go to the partitions in turn."""
 
 JOIN_EVERY = 0.1
 
@@ -49,101 +44,6 @@ class GroupReport(msgspec.Struct, frozen=True):
     death_worst_ms: float
     coordinator_ms: list[float]
     coordinator_worst_ms: float
-
-
-class _Told(NamedTuple):
-    """A line of a member."""
-
-    what: str
-    at: float
-    words: list[str]
-
-
-class _Member:
-    """One member's process, and what it told so far."""
-
-    def __init__(self, bootstrap: str, topic: str, group: str, *, keep_records: bool) -> None:
-        self.told: list[_Told] = []
-        self._keep_records = keep_records
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "barnabas.bench.group_member", bootstrap, topic, group],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._process.stdout is not None, "it has a pipe"
-        if self._process.stdout.readline().strip() != "ready":
-            raise BarnabasError("a member did not start")
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def join(self) -> float:
-        """Let it join; when that was."""
-        assert self._process.stdin is not None, "it has a pipe"
-        self._process.stdin.write("go\n")
-        self._process.stdin.flush()
-        return time.monotonic()
-
-    def kill(self) -> float:
-        """kill -9; when that was."""
-        at = time.monotonic()
-        self._process.kill()
-        self.end()
-        return at
-
-    def end(self) -> None:
-        """No process and no thread is left."""
-        self._process.kill()
-        self._process.wait()
-        self._reader.join()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
-
-    @property
-    def share(self) -> int:
-        """How many partitions it has."""
-        signs = {"assigned": 1, "revoked": -1, "lost": -1}
-        return sum(signs[told.what] * int(told.words[0]) for told in list(self.told) if told.what in signs)
-
-    @property
-    def changed_at(self) -> float:
-        """When that last changed."""
-        return max((told.at for told in list(self.told) if told.what != "record"), default=0.0)
-
-    def served(self, since: float = 0.0) -> dict[int, float]:
-        """The partitions of which it got records after that moment, and when first."""
-        found: dict[int, float] = {}
-        for told in list(self.told):
-            if told.what == "record" and told.at > since:
-                found.setdefault(int(told.words[0]), told.at)
-        return found
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None, "it has a pipe"
-        for line in self._process.stdout:
-            what, at, *words = line.split()
-            if what != "record" or self._keep_records:
-                self.told.append(_Told(what, float(at), words))
-
-
-class _Flow(threading.Thread):
-    """A record every few milliseconds, to the partitions in turn."""
-
-    def __init__(self, producer: Producer, topic: str, partitions: int) -> None:
-        super().__init__(name="flow", daemon=True)
-        self._producer, self._topic, self._partitions = producer, topic, partitions
-        self._over = threading.Event()
-
-    def run(self) -> None:
-        began, number = time.monotonic(), 0
-        while not self._over.wait(max(0.0, began + number * EVERY - time.monotonic())):
-            self._producer.send(self._topic, str(number), partition=number % self._partitions)
-            number += 1
-
-    def stop(self) -> None:
-        self._over.set()
-        self.join()
 
 
 def measure(
@@ -195,14 +95,14 @@ def _first_record(cluster: Cluster, group: str) -> float:
 
 def _joins(cluster: Cluster, count: int, partitions: int) -> float:
     cluster.create_topic("joins", partitions=partitions)
-    members = [_Member(cluster.bootstrap, "joins", "joins", keep_records=False) for _ in range(count)]
+    members = [Member(cluster.bootstrap, "joins", "joins") for _ in range(count)]
     try:
         last = 0.0
         for member in members:
             last = member.join()
             time.sleep(JOIN_EVERY)
         least = partitions // count
-        _until(lambda: sum(m.share for m in members) == partitions and all(m.share >= least for m in members))
+        until(lambda: sum(m.share for m in members) == partitions and all(m.share >= least for m in members))
         return (max(member.changed_at for member in members) - last) * 1000
     finally:
         for member in members:
@@ -211,21 +111,21 @@ def _joins(cluster: Cluster, count: int, partitions: int) -> float:
 
 def _death(cluster: Cluster, name: str) -> float:
     cluster.create_topic(name, partitions=6)
-    members = [_Member(cluster.bootstrap, name, name, keep_records=True) for _ in range(3)]
+    members = [Member(cluster.bootstrap, name, name) for _ in range(3)]
     with cluster.producer(linger_ms=0) as producer:
-        flow = _Flow(producer, name, 6)
+        flow = Flow(producer, name, 6)
         flow.start()
         try:
             for member in members:
                 member.join()
-            _until(lambda: all(member.share == 2 and len(member.served()) >= 2 for member in members))
+            until(lambda: all(member.share == 2 and len(member.served()) >= 2 for member in members))
             victim, *others = members
             settled = time.monotonic()
             time.sleep(1.0)
             orphans = set(victim.served(settled))
             at = victim.kill()
-            _until(lambda: sum(other.share for other in others) == 6)
-            _until(lambda: orphans <= {partition for other in others for partition in other.served(at)})
+            until(lambda: sum(other.share for other in others) == 6)
+            until(lambda: orphans <= {partition for other in others for partition in other.served(at)})
             return max((min(o.served(at).get(partition, 1e18) for o in others) - at) * 1000 for partition in orphans)
         finally:
             flow.stop()
@@ -272,20 +172,16 @@ def _coordinator(cluster: Cluster, times: int) -> list[float]:
 
 def _await_commits(commits: list[float], after: float) -> None:
     """Until twenty were answered after that moment."""
-    _until(lambda: len(commits) > 20 and commits[-20] > after)
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > end:
-            raise BarnabasError(f"the group did not settle within {PATIENCE:g} s")
-        time.sleep(0.005)
+    until(lambda: len(commits) > 20 and commits[-20] > after)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """`barnabas bench group`."""
     quiet: bool = arguments.json
+    if arguments.churn:
+        judged = churn(arguments.churn, arguments.seed, (lambda line: None) if quiet else _say)
+        print(msgspec.json.format(msgspec.json.encode(judged)).decode())
+        return 0 if judged.good else 1
     report = measure(arguments.members, arguments.partitions, arguments.times, (lambda line: None) if quiet else _say)
     if quiet:
         print(msgspec.json.format(msgspec.json.encode(report)).decode())

@@ -2,7 +2,7 @@
 
 import argparse
 
-from .arguments import Commands, add_json, positive, seconds
+from .arguments import Commands, add_json, positive, seconds, whole
 
 
 def register(commands: Commands) -> None:
@@ -110,11 +110,14 @@ def register(commands: Commands) -> None:
         examples="""
             barnabas bench group
             barnabas bench group --members 10 --partitions 900 --json
+            barnabas bench group --churn 120                kill, pause and add members instead; is the group right?
         """,
     )
     group.add_argument("--members", type=positive, default=10, metavar="N", help="that join (default: 10)")
     group.add_argument("--partitions", type=positive, default=900, metavar="N", help="that they share (default: 900)")
     group.add_argument("--times", type=positive, default=5, metavar="N", help="kills of each kind (default: 5)")
+    group.add_argument("--churn", type=seconds, default=0.0, metavar="SECONDS", help="see the examples")
+    group.add_argument("--seed", type=whole, default=1, metavar="N", help="which blows --churn strikes (default: 1)")
     group.set_defaults(run=run_group)
 
     for verb in (failover, start, idle, produce, consume, latency, speed, kafka, group):
