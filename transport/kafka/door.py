@@ -20,6 +20,7 @@ and until then find the port closed and go to another broker.
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 import traceback
 from collections import deque
@@ -40,8 +41,11 @@ from .table import API_VERSIONS
 from .view import View
 from .wire import Malformed
 
-BACKLOG = 128
-"""Connections that wait to be accepted, and are accepted in one go: a few milliseconds."""
+AT_ONCE = 128
+"""Connections that are accepted in one go: a few milliseconds."""
+
+PENDING = 1_024
+"""Connections that wait in the system for that; those of a thousand clients that all lost another broker."""
 
 
 DEFAULTS = Limits()
@@ -85,6 +89,7 @@ class Door:
         self._log = log
         self._ready: Callable[[], None] = lambda: None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._listener: socket.socket | None = None
         self._server: asyncio.Server | None = None
         self._sweeping: asyncio.TimerHandle | None = None
         self._connections: dict[str, Connection] = {}
@@ -95,6 +100,7 @@ class Door:
         self._watching: dict[Exchange, _Watch] = {}
         self._replying: dict[Connection, None] = {}
         self._number = 0
+        self._most = limits.max_connections  # connections that descriptors are left for, at most
         self._open = False
         self._opening: asyncio.Task[None] | None = None
         self._lines_left = LINES
@@ -113,7 +119,12 @@ class Door:
             reason = (error.strerror or str(error)).lower()
             raise TransportError(f"cannot listen for Kafka clients at {self.address}: {reason}") from None
         self.address = f"{host}:{listener.getsockname()[1]}"
-        self._server = await loop.create_server(self._accept, sock=listener, backlog=BACKLOG, start_serving=False)
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        if descriptors != resource.RLIM_INFINITY and descriptors // 2 < self._most:  # the other half is for logs
+            self._most = descriptors // 2
+            self._log(f"at most {self._most} Kafka clients, since this process may have {descriptors} descriptors")
+        self._listener = listener
+        self._server = await loop.create_server(self._accept, sock=listener, backlog=AT_ONCE, start_serving=False)
 
     @property
     def pending(self) -> bool:
@@ -126,10 +137,15 @@ class Door:
         if not self._open and self._server is not None and self.view.serving:
             assert self._loop is not None, "it is bound"
             self._open = True
-            self._opening = self._loop.create_task(self._server.start_serving())
+            self._opening = self._loop.create_task(self._let_in(self._server))
             self._sweeping = self._loop.call_later(self.limits.sweep_ms / 1000, self._sweep)
         for exchange in [exchange for exchange, watch in self._watching.items() if watch.true()]:
             self._seen(exchange)
+
+    async def _let_in(self, server: asyncio.Server) -> None:
+        await server.start_serving()
+        assert self._listener is not None, "it is bound"
+        self._listener.listen(PENDING)  # asyncio has one number for both
 
     def step(self, node: Node, now: Millis, wall: Millis) -> str:
         """Do one thing: give the node one input, or an exchange one answer, or begin one request. Says what it was."""
@@ -198,7 +214,7 @@ class Door:
         """A client has connected."""
         assert self._loop is not None, "it is bound"
         self.counted.accepted += 1
-        if len(self._connections) >= self.limits.max_connections:
+        if len(self._connections) >= self._most:
             self.counted.refused += 1
             connection.close(abort=True)
             return

@@ -41,6 +41,13 @@ class Place(NamedTuple):
     rack: str | None
 
 
+class Standing(NamedTuple):
+    """Which brokers live, and which of them this listener's clients can reach."""
+
+    alive: frozenset[int]
+    reachable: frozenset[int]
+
+
 class View:
     """The cluster as one broker knows it, for the clients of one listener."""
 
@@ -84,10 +91,13 @@ class View:
         state = self.image.brokers.get(broker)
         return None if state is None or state.fenced else self._place(state)
 
-    def alive(self, broker: int) -> bool:
-        """Whether a broker is a member in good standing."""
-        state = self.image.brokers.get(broker)
-        return state is not None and not state.fenced
+    def standing(self) -> Standing:
+        """As of now: look once for many partitions."""
+        alive = [state for state in self.image.brokers.values() if not state.fenced]
+        return Standing(
+            frozenset(state.id for state in alive),
+            frozenset(state.id for state in alive if self.listener in state.listeners),
+        )
 
     def controller(self) -> int:
         """A broker that takes admin requests: every one does, so the controller's own if it is one, else this one."""

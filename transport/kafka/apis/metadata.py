@@ -32,7 +32,7 @@ from ..messages.metadata import (
     MetadataResponsePartition,
     MetadataResponseTopic,
 )
-from ..view import View, uuid_of
+from ..view import Standing, View, uuid_of
 from ..wire import NO_UUID
 
 CREATED_AT_ONCE = 50
@@ -116,29 +116,27 @@ def _topic(view: View, wanted: MetadataRequestTopic, refusals: dict[str, ErrorCo
 
 
 def _known(view: View, topic: TopicState) -> MetadataResponseTopic:
+    standing = view.standing()
     return MetadataResponseTopic(
         name=topic.name,
         topic_id=uuid_of(topic.id),
         is_internal=topic.name in INTERNAL_TOPICS,
-        partitions=[_partition(view, state) for state in view.partitions(topic)],
+        partitions=[_partition(standing, state) for state in view.partitions(topic)],
     )
 
 
-def _partition(view: View, state: PartitionState) -> MetadataResponsePartition:
-    led = state.leader >= 0 and view.place(state.leader) is not None
-    hidden = not led and state.leader >= 0 and view.alive(state.leader)  # it leads, and does not listen to such clients
+def _partition(standing: Standing, state: PartitionState) -> MetadataResponsePartition:
+    led = state.leader in standing.reachable
+    hidden = not led and state.leader in standing.alive  # it leads, and does not listen to such clients
+    error = ErrorCode.LISTENER_NOT_FOUND if hidden else ErrorCode.LEADER_NOT_AVAILABLE
     return MetadataResponsePartition(
-        error_code=ErrorCode.NONE
-        if led
-        else ErrorCode.LISTENER_NOT_FOUND
-        if hidden
-        else ErrorCode.LEADER_NOT_AVAILABLE,
+        error_code=ErrorCode.NONE if led else error,
         partition_index=state.partition.index,
         leader_id=state.leader if led else -1,
         leader_epoch=state.leader_epoch,
         replica_nodes=list(state.replicas),
         isr_nodes=list(state.isr),
-        offline_replicas=[broker for broker in state.replicas if not view.alive(broker)],
+        offline_replicas=[broker for broker in state.replicas if broker not in standing.alive],
     )
 
 
@@ -166,7 +164,8 @@ async def describe_topic_partitions(
             topics.append(DescribeTopicPartitionsResponseTopic(error, name))
             continue
         states = view.partitions(topic)[start : start + left]
-        places = [_described(view, state) for state in states]
+        standing = view.standing()
+        places = [_described(standing, state) for state in states]
         internal = topic.name in INTERNAL_TOPICS
         topics.append(DescribeTopicPartitionsResponseTopic(0, topic.name, uuid_of(topic.id), internal, places))
         left -= len(states)
@@ -177,8 +176,8 @@ async def describe_topic_partitions(
     return DescribeTopicPartitionsResponse(topics=topics, next_cursor=following)
 
 
-def _described(view: View, state: PartitionState) -> DescribeTopicPartitionsResponsePartition:
-    known = _partition(view, state)
+def _described(standing: Standing, state: PartitionState) -> DescribeTopicPartitionsResponsePartition:
+    known = _partition(standing, state)
     return DescribeTopicPartitionsResponsePartition(
         error_code=known.error_code,
         partition_index=known.partition_index,
