@@ -10,8 +10,10 @@ import msgspec
 import pytest
 from real_clusters import Home, home
 
+from barnabas.cli.chaos.member import Held
+from barnabas.cli.chaos.members import overlaps
 from barnabas.cli.chaos.plan import plan
-from barnabas.cli.chaos.scenario import Fault, RandomPart, Scenario, load, shipped
+from barnabas.cli.chaos.scenario import Fault, MembersPart, RandomPart, Scenario, load, shipped
 from barnabas.cli.chaos.striking import Struck
 from barnabas.cli.chaos.targets import Target, parse
 from barnabas.cli.chaos.verdict import Evidence, Verdict, judge
@@ -38,7 +40,7 @@ def test_every_scenario_that_comes_along_can_be_read_and_started(name: str) -> N
     scenario = load(name)
     assert scenario.name == name
     assert scenario.title
-    assert plan(scenario, 1, [node.id for node in scenario.cluster_config().nodes])
+    assert plan(scenario, 1, [node.id for node in scenario.cluster_config().nodes]) or scenario.members.count
 
 
 @pytest.mark.parametrize(
@@ -75,6 +77,7 @@ def test_a_scenario_that_does_not_exist_is_answered_with_those_that_do() -> None
         ("controller", Target("controller")),
         ("leader:my-topic/12", Target("leader", 0, "my-topic", 12)),
         ("follower:a/0", Target("follower", 0, "a", 0)),
+        ("coordinator:billing", Target("coordinator", group="billing")),
     ],
 )
 def test_targets_are_told_in_words(text: str, target: Target) -> None:
@@ -152,6 +155,8 @@ def evidence(*ops: Op, **changes: object) -> Evidence:
         impact_us=(1_000 * MS, 10_000 * MS),
         converge_s=1.5,
         read_everything=True,
+        group_settled_s=0.0,
+        shared=[],
         findings=[],
         last_words=[],
         before=HEALTHY,
@@ -223,6 +228,30 @@ def test_how_a_blow_was_noticed_is_what_the_cluster_said_of_that_node_after_it()
     assert blow.detected_ms == 20
     [blow] = judge(evidence(*GOOD, events=events[:2])).blows
     assert blow.detected_ms is None
+
+
+def test_two_members_that_held_one_partition_at_once_are_told() -> None:
+    def held(process: str, at_ms: int, *, given: bool, lost: bool = False) -> Held:
+        return Held(process, "chaos-0", at_ms * MS, given, lost)
+
+    in_turn = [held("m1", 0, given=True), held("m1", 10, given=False), held("m2", 10, given=True)]
+    assert overlaps(in_turn, {}) == []
+    both = [held("m1", 0, given=True), held("m2", 10, given=True), held("m1", 30, given=False)]
+    assert overlaps([*both, held("m2", 40, given=False)], {}) == [
+        "m1 held chaos-0 for 20 ms after m2 was given it",
+    ]
+    assert overlaps(both[:2], {"m1": 5 * MS}) == [], "who was killed holds nothing"
+    assert overlaps(both[:2], {"m1": 15 * MS}) == ["m1 held chaos-0 for 5 ms after m2 was given it"]
+    zombie = [*both[:2], held("m1", 30, given=False, lost=True), held("m2", 40, given=False)]
+    assert overlaps(zombie, {}) == [], "who was given up may believe what it likes"
+
+
+def test_a_group_that_does_not_settle_or_shares_a_partition_fails_the_run() -> None:
+    scenario = Scenario("x", "mine", members=MembersPart(count=2, killed_every=1.0))
+    committed = Op("m1", "commit", "chaos-0", 1, 2, offset=1, group="chaos")
+    assert judge(evidence(*GOOD, committed, scenario=scenario)).valid
+    for changes in ({"group_settled_s": None}, {"group_settled_s": 20.0}, {"shared": ["m1 held chaos-0"]}):
+        assert len(failing(judge(evidence(*GOOD, committed, scenario=scenario, **changes)))) == 1
 
 
 # --- The command -------------------------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ import pytest
 from rich.color import ColorSystem
 
 from barnabas.actors.errors import ErrorCode
+from barnabas.actors.group_admin_messages import GroupPicture, MemberPicture
+from barnabas.actors.internal_topics import partition_of
 from barnabas.actors.kernel import Incarnation, Millis
 from barnabas.actors.leadership import Leader
 from barnabas.actors.messages import (
@@ -20,12 +22,14 @@ from barnabas.actors.messages import (
     TopicPicture,
 )
 from barnabas.actors.observer import Counted, Died, Known, Led, Pictured, Told
+from barnabas.cli.dashboard.groups import view as view_of
 from barnabas.cli.dashboard.keys import Action, Looking, press
 from barnabas.cli.dashboard.model import Room, Seat
 from barnabas.cli.dashboard.screen import Painter, Screen
 from barnabas.cli.dashboard.terminal import split
 from barnabas.cli.dashboard.view import render
 from barnabas.cli.dashboard.words import amount, bars, fit, size, span
+from barnabas.client.group_admin import GroupLag
 from barnabas.cluster.event_file import Happened, iso
 from barnabas.cluster.figures import DEAD, Figure
 
@@ -207,6 +211,36 @@ def test_by_broker_each_replica_has_a_line_and_leaders_come_first() -> None:
     assert behind.split()[5:7] == ["7", "3"]
 
 
+def test_a_group_has_a_line_and_each_member_one_below_it_with_what_it_reads_and_its_lag() -> None:
+    made = room()
+    assert "groups: waiting for an answer" in lines(made, Looking(view="groups"))[5]
+    picture = GroupPicture(
+        "billing", "consumer", "Stable", "", "uniform", 3, 3, "m1",
+        [MemberPicture("m1", "", "ada", "here", 3, "stable"), MemberPicture("m2", "", "bob", "there", 3, "stable")],
+    )  # fmt: skip
+    lags = [
+        GroupLag("orders", 0, 5, 8, 3, "m1", "ada", "here"),
+        GroupLag("orders", 1, 5, 1_005, 1_000, "m2", "bob", "there"),
+        GroupLag("orders", 2, None, 9, None, "", "", ""),
+    ]
+    made.grouped([view_of(picture, lags)])
+    shown = [line.split() for line in lines(made, Looking(view="groups"))[5:11]]
+    assert shown[0][:3] == ["──", "1", "group"]
+    assert shown[2] == ["billing", "Stable", "-", "2", "3", "1,003"]
+    assert shown[3:6] == [["ada", "stable", "1", "3"], ["bob", "stable", "1", "1,000"], ["nobody", "1", "-"]]
+
+
+def test_the_broker_in_charge_of_a_group_is_the_leader_of_its_partition() -> None:
+    offsets = TopicId("_" * 21 + "Q")
+    logs = [PartitionPicture(index, [1, 2, 3], [1, 2, 3], [], 1 + index % 3, 0, 0) for index in range(12)]
+    taken = picture(21)
+    topics = [*taken.picture.topics, TopicPicture(offsets, "__consumer_offsets", {}, logs, internal=True)]
+    made = room(Pictured(Millis(1), msgspec.structs.replace(taken.picture, topics=topics)))
+    assert made.coordinator("billing") == 1 + partition_of("billing", 12) % 3
+    assert [view.topic for view in made.by_health][:2] == ["orders", "orders"], "internal topics come last"
+    assert room().coordinator("billing") == -1
+
+
 def test_the_filter_is_shown_and_leaves_out_what_it_does_not_match() -> None:
     shown = lines(room(), Looking(filter="orders-1"))
     assert "1 partition  all in sync  filter: orders-1" in shown[5]
@@ -253,7 +287,7 @@ def test_a_terminal_that_is_too_small_is_told() -> None:
 
 @pytest.mark.parametrize("width", range(60, 200, 7))
 def test_no_line_is_wider_than_the_screen(width: int) -> None:
-    for view in ("partitions", "brokers", "events"):
+    for view in ("partitions", "brokers", "groups", "events"):
         shown = lines(room(), Looking(view=view, node=2, filter="o", typing=True), width=width, height=30)
         assert max(map(len, shown)) <= width
 
@@ -305,7 +339,7 @@ def test_a_filter_takes_every_letter_until_enter() -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "view"), [("\t", "brokers"), ("\t\t", "events"), ("\t\t\t", "partitions"), ("e", "events")]
+    ("keys", "view"), [("\t", "brokers"), ("\t\t", "groups"), ("\t\t\t\t", "partitions"), ("e", "events")]
 )
 def test_views_are_switched(keys: str, view: str) -> None:
     assert pressed(keys)[0].view == view

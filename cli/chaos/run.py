@@ -23,7 +23,8 @@ from ...cluster.event_file import Happened, Tails
 from ...cluster.figures import Figures
 from ...cluster.formatting import LOG_FILE, ClusterRefused
 from ..verify import examine
-from .plan import Planned, plan
+from .members import Members
+from .plan import plan
 from .scenario import TOPIC, Scenario
 from .striking import Striker
 from .verdict import Evidence, Verdict, judge
@@ -78,24 +79,37 @@ class _Run:
         self._say(f"{len(self.arena.nodes)} nodes, {part.rate} records a second, {len(planned)} blows to come")
         with self.cluster.admin() as admin:
             striker = Striker(self.arena, admin, self.directory / "faults.jsonl", self._say)
+            members = Members(self.cluster.bootstrap, scenario.members, self.directory / "members", self.seed)
+            settled: float | None = 0.0
             workload.start()
             try:
+                if scenario.members.count:
+                    members.start()
+                    members.settled(admin)
                 time.sleep(timeline.warm_up)
                 steady = now_us()
                 time.sleep(timeline.steady)
                 before = self.figures.look()
                 impact = now_us()
                 self._say("the faults begin")
-                self._impact(striker, planned)
+                members.churn()
+                striker.carry_out(planned, time.monotonic(), timeline.impact)
                 end = now_us()
                 converged = self._heal(admin)
+                members.calm()
+                if scenario.members.count:
+                    settled = members.settled(admin)
+                    self._say(f"{members.killed} members were killed, {members.left} left; the group is stable again")
                 time.sleep(timeline.recovery)
             finally:
                 workload.stop()
+                members.stop()
                 striker.write()
         self._say("everything is read to the end")
         read = self._read(workload)
         after = self.figures.look()
+        seen, shared = members.ops()
+        self.record.add(*seen)
         self.record.close()
         return Evidence(
             scenario=scenario,
@@ -110,14 +124,13 @@ class _Run:
             impact_us=(impact, end),
             converge_s=converged,
             read_everything=read,
+            group_settled_s=settled,
+            shared=shared,
             findings=[],
             last_words=[] if scenario.checks.ends_nodes else self._last_words(),
             before=before,
             after=after,
         )
-
-    def _impact(self, striker: Striker, planned: list[Planned]) -> None:
-        striker.carry_out(planned, time.monotonic(), self.scenario.timeline.impact)
 
     def _heal(self, admin: Admin) -> float | None:
         """Undo everything and wait until all is in sync again: how long that took, None if too long."""

@@ -25,6 +25,7 @@ from ...cluster.settings import ClusterConfig
 from .targets import Target, parse
 
 TOPIC = "chaos"
+GROUP = "chaos"
 EVERYBODY = "all"  # a target: every node at once, to be killed
 SCENARIOS = CONFIGS / "chaos"
 
@@ -52,6 +53,15 @@ class WorkloadPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     value_bytes: Annotated[int, Meta(ge=32, le=100_000)] = 100
     acks: Literal["all", 1] = "all"
     reread_every: Seconds = 0.0  # so often one more consumer reads everything from the beginning; 0: never
+
+
+class MembersPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[members]: consumers of one group, `chaos`, each a process. Not both kinds of coming and going."""
+
+    count: Annotated[int, Meta(ge=0, le=50)] = 0
+    killed_every: Seconds = 0.0  # so often one is killed (kill -9) and another one comes; 0: never
+    changed_every: Seconds = 0.0  # so often one leaves in good order, or one comes; 0: never
+    settle_s: Seconds = 15.0  # after the faults the group must be stable within so long
 
 
 class TimelinePart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,6 +127,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={
     loses: bool = False  # it is made to lose acknowledged records, so its verdict is not good
     cluster: ClusterPart = ClusterPart()
     workload: WorkloadPart = WorkloadPart()
+    members: MembersPart = MembersPart()
     timeline: TimelinePart = TimelinePart()
     faults: list[Fault] = field(default_factory=list)
     random: RandomPart | None = None
@@ -177,8 +188,12 @@ def load(name: str) -> Scenario:
 
 def _problem(scenario: Scenario) -> str:
     """What does not fit together; empty if all does."""
-    if not scenario.faults and scenario.random is None:
-        return "there is neither a [[fault]] nor [random], so nothing would be done"
+    members = scenario.members
+    if members.killed_every and members.changed_every:
+        return "[members] has `killed_every` and `changed_every`, expected one of them"
+    churn = members.count and (members.killed_every or members.changed_every)
+    if not (scenario.faults or scenario.random is not None or churn):
+        return "there is no [[fault]], no [random] and no [members] that come and go, so nothing would be done"
     for number, fault in enumerate(scenario.faults, 1):
         if not fault.target and fault.do != "split":
             return f"[[fault]] number {number} has no `target`, expected a node, leader:TOPIC/P, controller or random"

@@ -2,7 +2,8 @@
 
     2                    node 2                          controller         where the active controller is
     leader:orders/0      who leads that partition        follower:orders/0  who is in sync there and does not lead
-    broker               a node that is no controller    random             any node that lives
+    coordinator:billing  who is in charge of that group  broker             a node that is no controller
+    random               any node that lives
 
 Of several that fit, chance chooses.
 """
@@ -13,23 +14,26 @@ import time
 from random import Random
 from typing import NamedTuple
 
+from ...actors.internal_topics import GROUP_OFFSETS, partition_of
 from ...actors.messages import Described
 from ...client import Admin
 from ...client.errors import BarnabasError
 from ...cluster.blows import Arena
 from ...cluster.formatting import ClusterRefused
 
-EXPECTED = "expected a node's id, leader:TOPIC/PARTITION, follower:TOPIC/PARTITION, controller, broker or random"
+KINDS = "leader:TOPIC/PARTITION, follower:TOPIC/PARTITION, coordinator:GROUP, controller, broker or random"
+EXPECTED = f"expected a node's id, {KINDS}"
 PATIENCE = 10.0  # seconds in which a leader is elected
 
 
 class Target(NamedTuple):
-    """What a text means. `kind` is node, controller, leader, follower, broker or random."""
+    """What a text means. `kind` is node, controller, leader, follower, coordinator, broker or random."""
 
     kind: str
     node: int = 0
     topic: str = ""
     partition: int = 0
+    group: str = ""
 
 
 def parse(text: str) -> Target | str:
@@ -39,6 +43,8 @@ def parse(text: str) -> Target | str:
     if text in ("controller", "broker", "random"):
         return Target(text)
     kind, _, rest = text.partition(":")
+    if kind == "coordinator" and rest:
+        return Target(kind, group=rest)
     topic, _, index = rest.rpartition("/")
     if kind in ("leader", "follower") and topic and index.isascii() and index.isdecimal():
         return Target(kind, 0, topic, int(index))
@@ -74,6 +80,11 @@ def _fitting(target: Target, admin: Admin) -> list[int]:
         return []
     if target.kind == "controller":
         return [picture.controller]
+    if target.kind == "coordinator":
+        logs = [topic for topic in picture.topics if topic.name == GROUP_OFFSETS]
+        if not logs:
+            return []  # nobody has asked for a coordinator yet
+        target = Target("leader", 0, GROUP_OFFSETS, partition_of(target.group, len(logs[0].partitions)))
     return _of_partition(target, picture)
 
 
@@ -88,5 +99,5 @@ def _of_partition(target: Target, picture: Described) -> list[int]:
 
 
 def _words(target: Target) -> str:
-    where = f" of {target.topic}/{target.partition}" if target.topic else ""
+    where = f" of {target.topic}/{target.partition}" if target.topic else f" of {target.group}" if target.group else ""
     return f"{'active controller' if target.kind == 'controller' else target.kind}{where}"

@@ -88,6 +88,8 @@ class Evidence(msgspec.Struct):
     impact_us: tuple[int, int]
     converge_s: float | None  # None: not within its time
     read_everything: bool
+    group_settled_s: float | None  # None: it did not; 0 where there was none
+    shared: Sequence[str]  # where two members held one partition at once
     findings: Sequence[str]  # of the logs on disk
     last_words: Sequence[str]  # of nodes: tracebacks, failed assertions, deaths
     before: Mapping[int, Figure]
@@ -129,6 +131,8 @@ def judge(evidence: Evidence) -> Verdict:
         _claim("no process failed by itself", not evidence.last_words, _few(evidence.last_words)),
         _resources(evidence),
     ]
+    if scenario.members.count:
+        claims += _group(evidence)
     for kind in checks.events:
         times = sum(event.event == kind for event in evidence.events)
         claims.append(_claim(f"the nodes told of {kind}", times > 0, f"{times} times"))
@@ -193,6 +197,16 @@ def _worst(acks: Sequence[float | None]) -> str:
     if any(ack is None for ack in acks):
         return f"after {sum(ack is None for ack in acks)} of {len(acks)} blows none came"
     return f"{max(ack for ack in acks if ack is not None):.0f} ms after a blow at worst"
+
+
+def _group(evidence: Evidence) -> list[Claim]:
+    within, took = evidence.scenario.members.settle_s, evidence.group_settled_s
+    found = "it did not" if took is None else f"{took:.1f} s"
+    return [
+        _claim(f"the group is stable within {within:g} s", took is not None and took <= within, found),
+        _claim("no partition was held by two members at once", not evidence.shared, _few(evidence.shared)),
+        _claim("members read something", any(op.group for op in evidence.ops), "they have committed"),
+    ]
 
 
 def _resources(evidence: Evidence) -> Claim:

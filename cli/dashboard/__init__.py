@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".svg", ".txt", ".html")
 SNAPSHOT_SIZE = (120, 40)
+VIEWS = ("partitions", "brokers", "groups", "events")
 
 
 def register(commands: Commands) -> None:
@@ -28,7 +29,9 @@ def register(commands: Commands) -> None:
     )
     dashboard.add_argument("--snapshot", metavar="FILE", help="write a picture (.svg, .txt or .html), and end")
     dashboard.add_argument("--size", type=size, metavar="WxH", help="of the picture (default: the terminal's)")
-    dashboard.add_argument("--view", choices=("partitions", "brokers", "events"), help="what the picture shows")
+    dashboard.add_argument(
+        "--view", choices=("partitions", "brokers", "groups", "events"), help="what the picture shows"
+    )
     dashboard.add_argument("--filter", metavar="TEXT", help="only what has this in its name")
     add_cluster(dashboard)
     dashboard.set_defaults(run=run_dashboard)

@@ -11,8 +11,9 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-VIEWS = ("partitions", "brokers", "events")
-BY_LETTER = {"p": "partitions", "b": "brokers", "e": "events"}
+from . import VIEWS
+
+BY_LETTER = {"p": "partitions", "b": "brokers", "g": "groups", "e": "events"}
 VERBS = {"k": "kill", "s": "stop", "c": "continue", "r": "restart"}
 
 

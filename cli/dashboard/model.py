@@ -21,11 +21,13 @@ from typing import NamedTuple
 
 import msgspec
 
+from ...actors.internal_topics import GROUP_OFFSETS, partition_of
 from ...actors.messages import BrokerPicture, Described, Measured, Partition, PartitionPicture, ReplicaMeasure
 from ...actors.observer import Counted, Died, Fact, Known, Led, Pictured, Told
 from ...cluster.event_file import Happened
 from ...cluster.figures import DEAD, Figure
 from ...cluster.story import Passage, tell
+from .groups import GroupView
 from .rates import Flow
 
 EVENTS_KEPT = 2_000
@@ -116,6 +118,7 @@ class Room:
         self.brokers: dict[int, BrokerPicture] = {}
         self.nodes = {seat.id: NodeView(seat) for seat in seats}
         self.partitions: dict[Partition, PartitionView] = {}
+        self.groups: list[GroupView] | None = None  # None: nobody has asked yet
         self.events: list[Happened] = []
         self.missed = 0  # events that nobody remembers
         self.answered_at = -1  # when any node was last heard; -1: none yet
@@ -162,6 +165,12 @@ class Room:
                 node.figure = figure
                 self._judge(node)
 
+    def grouped(self, groups: list[GroupView]) -> None:
+        """Learn how groups are."""
+        if groups != self.groups:
+            self.groups = groups
+            self.version += 1
+
     def tick(self, at: int) -> None:
         """A second is over: rates are known, silences are noticed."""
         self._at_least(at)
@@ -206,6 +215,14 @@ class Room:
         """How many partitions this broker leads."""
         self._arrange()
         return self._leaders[broker]
+
+    def coordinator(self, group: str) -> int:
+        """The broker that is in charge of a group; -1 while nobody is, or nobody has asked for one yet."""
+        logs = [view for view in self.partitions.values() if view.topic == GROUP_OFFSETS]
+        if not logs:
+            return -1
+        index = partition_of(group, len(logs))
+        return next(view.leader for view in logs if view.partition.index == index)
 
     @property
     def story(self) -> list[Passage]:
@@ -272,7 +289,7 @@ class Room:
         self._controlled(picture.controller, picture.controller_epoch)
         self.brokers = {broker.broker: broker for broker in picture.brokers}
         before, self.partitions = self.partitions, {}
-        for topic in sorted(picture.topics, key=lambda topic: topic.name):
+        for topic in sorted(picture.topics, key=lambda topic: (topic.internal, topic.name)):
             minimum = int(topic.configs.get("min.insync.replicas", "1"))
             for told in topic.partitions:
                 partition = Partition(topic.id, told.index)

@@ -19,6 +19,7 @@ from ...client.observer import Observer
 from ...cluster.figures import Figures
 from ...transport.clock import monotonic_ns
 from .controls import Controls
+from .groups import GroupWatch
 from .keys import Looking, press
 from .model import Room, Seat
 from .screen import Screen
@@ -49,14 +50,19 @@ class Watching:
         self.room = Room(seats)
         self._wake = wake
         self._observer = Observer(bootstrap, wake=self._heard)
+        self._groups = GroupWatch(bootstrap, wake)
         self._ticked = self._looked = 0
 
     def _heard(self, fact: Fact) -> None:
         if not isinstance(fact, Counted) or fact.measured.replicas:
             self._wake()
 
-    def step(self) -> None:
-        """Take in what has been learned since the last time."""
+    def step(self, view: str) -> None:
+        """Take in what has been learned since the last time, for somebody who looks at this view."""
+        self._groups.want(view == "groups")
+        groups = self._groups.take()
+        if groups is not None:
+            self.room.grouped(groups)
         died = False
         for fact in self._observer.facts():
             self.room.apply(fact)
@@ -80,6 +86,7 @@ class Watching:
         )
 
     def close(self) -> None:
+        self._groups.close()
         self._observer.close()
 
 
@@ -113,7 +120,7 @@ def _loop(terminal: Terminal, watching: Watching, controls: Controls | None) -> 
             if action is not None and controls is not None:
                 looking = replace(looking, message=controls.do(action))
         if not looking.paused:  # what is learned meanwhile waits
-            watching.step()
+            watching.step(looking.view)
         news = controls.news() if controls is not None else ""
         if news:
             looking = replace(looking, message=news)
@@ -139,7 +146,7 @@ def snapshot(bootstrap: str, formatted: Formatted | None, looking: Looking, size
         while now_ms() - began < (AT_LEAST_MS if watching.complete else AT_MOST_MS):
             woken.wait(0.05)
             woken.clear()
-            watching.step()
+            watching.step(looking.view)
         local = formatted is not None
         return render(watching.room, looking, *size, local=local, clock=time.strftime("%H:%M:%S")).screen
     finally:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
+from .groups import GroupView, MemberView
 from .model import NodeView, PartitionView, Room
 from .screen import Line, Span
 from .words import amount, bars, fit, grouped, ids, share, size, span
@@ -222,3 +223,61 @@ def copy_rows(room: Room, needle: str) -> list[Copy]:
     """Every replica that the filter lets through: by broker, what it leads first."""
     found = [Copy(broker, view) for view in room.partitions.values() if needle in view.name for broker in view.replicas]
     return sorted(found, key=lambda copy: (copy.broker, copy.view.leader != copy.broker))
+
+
+# --- Groups ---
+
+GROUP_STATES = {"Stable": "good", "Empty": "dim", "Dead": "bad"}
+
+
+class GroupRow(NamedTuple):
+    """A group, or, below it, one of its members."""
+
+    group: GroupView
+    member: MemberView | None
+
+
+def group_columns(room: Room) -> list[Column[GroupRow]]:
+    """One line per group and one per member."""
+
+    def name(row: GroupRow) -> str | Span:
+        return row.group.group if row.member is None else (f"  {row.member.client_id or row.member.member}", "dim")
+
+    def state(row: GroupRow) -> Span:
+        if row.member is not None:
+            return row.member.state, "dim"
+        return row.group.state, GROUP_STATES.get(row.group.state, "warn")
+
+    def coordinator(row: GroupRow) -> str:
+        leader = room.coordinator(row.group.group) if row.member is None else -1
+        return "" if row.member is not None else str(leader) if leader >= 0 else "-"
+
+    def members(row: GroupRow) -> str:
+        return str(sum(bool(one.member) for one in row.group.members)) if row.member is None else ""
+
+    def lag(row: GroupRow) -> Span:
+        behind = row.group.lag if row.member is None else row.member.lag
+        return ("-", "dim") if behind is None else (grouped(behind), "warn" if behind else "dim")
+
+    return [
+        Column("GROUP, MEMBERS", 32, name),
+        Column("STATE", 16, state),
+        Column("COORD", 5, coordinator, right=True, weight=2),
+        Column("MEMBERS", 7, members, right=True, weight=1),
+        Column("READS", 5, lambda row: str((row.member or row.group).partitions), right=True),
+        Column("LAG", 10, lag, right=True),
+        Column("EPOCH", 5, lambda row: str(row.group.epoch) if row.member is None else "", right=True, weight=3),
+        Column("KIND", 9, lambda row: (row.group.kind, "dim") if row.member is None else "", weight=4),
+        Column("HOST", 16, lambda row: (row.member.host, "dim") if row.member is not None else "", weight=5),
+        Column("MEMBER ID", 36, lambda row: (row.member.member, "dim") if row.member is not None else "", weight=6),
+    ]
+
+
+def group_rows(room: Room, needle: str) -> list[GroupRow]:
+    """Groups that the filter lets through, each followed by its members."""
+    found: list[GroupRow] = []
+    for group in room.groups or ():
+        if needle in group.group:
+            found.append(GroupRow(group, None))
+            found += [GroupRow(group, member) for member in group.members]
+    return found

@@ -16,9 +16,12 @@ from .model import NodeView, Room
 from .screen import Line, Screen, length
 from .tables import (
     Column,
+    GroupRow,
     copy_columns,
     copy_rows,
     fitting,
+    group_columns,
+    group_rows,
     header,
     is_new,
     node_columns,
@@ -47,7 +50,7 @@ KEYS = (
 )
 
 HELP = """
-p, b, e         partitions, partitions by broker, events; tab goes from one to the next
+p, b, g, e      partitions, partitions by broker, groups, events; tab goes from one to the next
 up, down        scroll a row; page up and page down scroll a screen, home goes back
 /               type a part of a name (topic, partition, or a word of an event); escape forgets it
 space           hold the picture, and let it go again
@@ -63,6 +66,7 @@ in sync         replicas that an acknowledged write (acks=all) has reached
 eligible        replicas that may lead although they are not in sync
 hw              high watermark: records below it are committed, and consumers see only those
 end             where the leader's log ends
+reads           how many partitions a group or a member reads; lag: how many records it has not read yet
 behind          by how many records a replica is behind its leader
 
 Any key goes back.
@@ -151,6 +155,12 @@ def _view(room: Room, looking: Looking, width: int, height: int) -> tuple[list[L
         columns = fitting(copy_columns(room), width)
         count = f"{grouped(len(copies))} replicas by broker"
         return _table(_title(count, room, looking, width), columns, copies, looking.scroll, height)
+    if looking.view == "groups":
+        groups = group_rows(room, looking.filter)
+        many = sum(row.member is None for row in groups)
+        count = "groups: waiting for an answer" if room.groups is None else f"{grouped(many)} group{'s' * (many != 1)}"
+        title = _ruled(((count, "title"), *_filter(looking)), width)
+        return _table(title, fitting(group_columns(room), width), groups, looking.scroll, height, _group_style)
     views = partition_rows(room, looking.filter)
     partitions = fitting(partition_columns(room), width)
     count = f"{grouped(len(views))} partition{'' if len(views) == 1 else 's'}"
@@ -169,6 +179,10 @@ def _title(count: str, room: Room, looking: Looking, width: int) -> Line:
     if not told and room.partitions:
         told = [("  all in sync", "good")]
     return _ruled(((count, "title"), *told, *_filter(looking)), width)
+
+
+def _group_style(row: GroupRow) -> str:
+    return "title" if row.member is None else ""
 
 
 def _filter(looking: Looking) -> Line:
