@@ -13,6 +13,7 @@ from functools import partial
 from .classic_checks import check_commit
 from .classic_groups import ClassicGroups
 from .coordinator_log_messages import TermBegan
+from .deadlines import Deadlines
 from .errors import ErrorCode
 from .group_admin import delete_group, describe, listing, state_of
 from .group_admin_messages import GroupListing
@@ -40,6 +41,9 @@ from .messages import (
 )
 from .shard import Parked, Shard
 
+LOOK_AGAIN_MS = 1_000
+"""When to look again at the topics of a group if what followed from them could not be written."""
+
 MAX_PARKED = 10_000
 """Answers that wait for their commit at one partition's coordinator; one more request is told to come again."""
 
@@ -62,11 +66,12 @@ class GroupShard:
         self.states = GroupStates()
         self.log = Shard(term, self.states)
         self.unreadable = ""  # why its records cannot be read, or empty
-        self.heartbeats = Heartbeats(self, settings.session_ms, settings.grace_ms)
+        self.heartbeats = Heartbeats(self, settings)
         self.classic = ClassicGroups(self, settings)
         self.expiry = Expiry(self, settings)
         self._room = room  # whether this broker may take on another group
         self._order = Order()
+        self._looks: Deadlines[str] = Deadlines()  # when to look again at the topics of a group
 
     @property
     def groups(self) -> Mapping[str, Group]:
@@ -164,6 +169,9 @@ class GroupShard:
         else:
             action(ctx)
 
+    def look_later(self, group: str, ctx: Context) -> None:
+        self._looks.set(group, Millis(ctx.now + LOOK_AGAIN_MS))
+
     def write(self, group: str, decision: Decision, ctx: Context, refused: Callable[[Context], None] | None) -> None:
         """Have the entries of a decision written; apply, and answer what may be answered then."""
         if not decision.entries:
@@ -224,7 +232,7 @@ class GroupShard:
             return
         gone = {partition.topic for partition in group.offsets if partition.topic not in self.topics.by_id}
         if gone:
-            self.write(name, Decision(of_topics(group, gone)), ctx, None)
+            self.write(name, Decision(of_topics(group, gone)), ctx, partial(self.look_later, name))
             self.when_free(partial(self._members_moved, name), ctx)
         else:
             self.heartbeats.topics_moved(group, ctx)
@@ -247,7 +255,7 @@ class GroupShard:
     def next_deadline(self) -> Millis | None:
         """When `on_time` has something to do."""
         classic, expiry = self.classic.next_deadline(), self.expiry.next_deadline()
-        found = (self.heartbeats.next_deadline(), classic, expiry, self.log.patience)
+        found = (self.heartbeats.next_deadline(), classic, expiry, self.log.patience, self._looks.next())
         return min((at for at in found if at is not None), default=None)
 
     def on_time(self, late: bool, ctx: Context) -> None:
@@ -255,6 +263,8 @@ class GroupShard:
         self.heartbeats.on_time(late, ctx)
         self.classic.on_time(late, ctx)
         self.expiry.on_time(ctx)
+        for name in self._looks.due(ctx.now):
+            self.topics_moved(name, ctx)
         for parked in self.log.impatient(ctx.now):
             reason = "Too few replicas are in sync: it may be committed later."
             self._instead(parked, ErrorCode.COORDINATOR_NOT_AVAILABLE, reason, ctx)
