@@ -9,16 +9,18 @@ or by running seeds until one finds it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import msgspec
 
 from ..actors import bugs
-from . import scenarios
+from . import group_scenarios, scenarios
+from .group_scenarios import GroupStage, stage
 from .report import Report
 from .run import Options, simulate
-from .scenarios import Scenario, play
+from .scenarios import Stage, play
 from .swarm import Shape
 
 SMALL = Shape(produce_every_ms=60, segment_bytes=8192)
@@ -39,7 +41,8 @@ class Bug(msgspec.Struct, frozen=True):
     history: str  # where it was found first
     what: str
     invariants: tuple[str, ...]  # one of them must be what is broken first
-    scenario: Scenario | None = None  # None: by seeds
+    scenario: Callable[[Any], None] | None = None  # None: by seeds
+    stages: Callable[[int], Stage] = Stage  # what the scenario is played on, by seed
 
 
 class Hunt(msgspec.Struct, frozen=True):
@@ -136,6 +139,46 @@ BUGS = (
         "ack-before-replication", 0, "Kafka 0.8 (Jepsen, 2013)", "a write is acknowledged as soon as the leader has it",
         ("P8",),
     ),
+    Bug(
+        "expire-live-offsets", 41, "KAFKA-13636, KAFKA-8069", "offsets of a group that has members are forgotten",
+        ("G7",), group_scenarios.a_group_that_commits_seldom, stage({"retention_ms": 1_500, "keep_us": 3_000_000}),
+    ),
+    Bug(
+        "no-sync-timer", 42, "KAFKA-12890, KAFKA-9752", "a round of the classic protocol waits for its leader for ever",
+        ("GL1",), group_scenarios.a_leader_that_does_not_sync, stage({"classic": 2}),
+    ),
+    Bug(
+        "load-waits-for-records", 43, "KAFKA-7286, KAFKA-9065", "a coordinator never ends to read its partition",
+        ("GL2",), group_scenarios.a_group_larger_than_a_read, stage({"classic": 2, "weight": 40_000}),
+    ),
+    Bug(
+        "serve-half-loaded", 0, "KAFKA-5600", "a coordinator answers before it has read everything",
+        ("G6",), group_scenarios.a_coordinator_that_has_read_half, GroupStage,
+    ),
+    Bug(
+        "reply-before-commit", 0, "Kafka before KIP-1041", "a commit is answered before it is committed",
+        ("G6",), group_scenarios.a_coordinator_alone_with_its_members, GroupStage,
+    ),
+    Bug(
+        "zombies-commit", 0, "KAFKA-8225, KAFKA-14499", "who was put out of its group commits all the same",
+        ("G5",), group_scenarios.a_member_that_slept, GroupStage,
+    ),
+    Bug(
+        "give-before-revoke", 0, "KIP-848", "a partition is given to another one before its owner has let go",
+        ("G1", "G2"), group_scenarios.a_member_that_lets_go_late, stage({"slow_us": 1_000_000}),
+    ),
+    Bug(
+        "old-copies-count", 0, "datagrams", "an old copy of a commit takes a group back",
+        ("G6",), group_scenarios.a_commit_that_comes_again, stage({"keep_us": 1_000_000}),
+    ),
+    Bug(
+        "coordinator-without-lease", 0, "etcd#20418", "a coordinator that hears nobody goes on telling what it knows",
+        ("G6",), group_scenarios.an_old_coordinator_and_its_listener, stage({"session_ms": 30_000}),
+    ),
+    Bug(
+        "unbounded-group", 0, "KAFKA-7641", "a group takes any number of members",
+        ("G8",), group_scenarios.a_member_too_many, stage({"max_members": 2}),
+    ),
 )  # fmt: skip
 
 
@@ -161,7 +204,7 @@ def hunt(bug: Bug, seeds: int = SEEDS) -> Hunt:
     with injected(bug.name):
         if bug.scenario is not None:
             for number in range(1, PERFORMANCES + 1):
-                hunted = Hunt(bug, number, play(bug.scenario, number))
+                hunted = Hunt(bug, number, play(bug.scenario, number, bug.stages))
                 if hunted.found or number == PERFORMANCES:
                     return hunted
         for number in range(1, seeds + 1):

@@ -42,7 +42,7 @@ from .report import Report
 from .schedule import Schedule, Step
 from .swarm import Shape, Swarm, draw
 from .views import replicas_of
-from .workload import Command
+from .workload import Command, Settings
 from .workloads.log import LogWorkload
 
 LEAST_WORK = 50
@@ -64,6 +64,7 @@ class Options(msgspec.Struct, frozen=True):
     faults: bool = True
     weights: dict[str, float] | None = None  # replaces the drawn faults
     workloads: Collection[str] | None = None  # replaces those that are drawn beside the first
+    figures: dict[str, Settings] = {}  # by workload: settings that replace drawn ones
     converge_s: float = 60.0
     slowest: float = SLOWEST  # processor seconds for a simulated second before the run is given up
     on_start: Callable[[Simulation], None] = lambda simulation: None  # told before anything happens
@@ -114,7 +115,7 @@ class Simulation:
             while settings is None and options.workloads is not None:
                 settings = workload.draw(random, swarm.shape)
             if settings is not None:
-                drawn[name] = settings
+                drawn[name] = {**settings, **options.figures.get(name, {})}
         return msgspec.structs.replace(swarm, workloads=drawn)
 
     # --- Steps ---
@@ -175,7 +176,9 @@ class Simulation:
             wrong.append(self._late("L5: some requests have no outcome"))
             self._give_up()
         if not self._until(self._converged, seldom=True):
-            wrong.append(self._late(f"L2, L6: not converged: {self._state()}"))
+            waiting = [words for workload in workloads if (words := workload.converged())]
+            well = bool(waiting) and self._well()
+            wrong.append(self._late(waiting[0] if well else f"L2, L6: not converged: {self._state()}"))
         for workload in workloads:
             workload.conclude()
         if not self._until(lambda: all(workload.concluded() for workload in workloads), seldom=True):
@@ -201,6 +204,10 @@ class Simulation:
         return f"{self.world.now / 1e6:.6f} s, event {self.world.steps}"
 
     def _converged(self) -> bool:
+        return self._well() and all(workload.converged() is None for workload in self.workloads.values())
+
+    def _well(self) -> bool:
+        """Whether the cluster is, whatever its clients wait for."""
         metadata = self.metadata
         if len(metadata.brokers) < len(self.machines.brokers) or any(b.fenced for b in metadata.brokers.values()):
             return False
@@ -212,7 +219,7 @@ class Simulation:
                 return False
             if len({self._ends(copy) for copy in copies if copy is not None}) != 1:
                 return False
-        return all(workload.converged() is None for workload in self.workloads.values())
+        return True
 
     def _ends(self, copy: Copy) -> tuple[int, int]:
         """Where a copy ends and is committed up to. If it is damaged and nobody has noticed, as its broker says."""
