@@ -87,8 +87,13 @@ def run_consume(arguments: argparse.Namespace) -> int:
     else:
         places = [(arguments.topic, partition) for partition in dict.fromkeys(arguments.partition)]
         consumer = Consumer(bootstrap, assignments=places, start=start, topic_timeout_ms=TOPIC_TIMEOUT_MS)
+    from ..client.errors import OffsetOutOfRange
+
     try:
         _print(consumer, arguments, line, last)
+    except OffsetOutOfRange as error:  # the advice of the class is for programs
+        what = str(error).partition(": seek")[0]
+        raise OffsetOutOfRange(f"{what}: give another --offset, such as earliest or latest") from None
     finally:
         consumer.close()
     return 0

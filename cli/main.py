@@ -33,6 +33,7 @@ _REFUSALS = (
     ("transport.errors", "TransportError"),
     ("cli.arguments", "WrongUsage"),
 )
+_NAMES = {"Barnabas", "Python"}
 _ADVICE = {
     errno.ENOSPC: "; free some space, or choose another place",
     errno.EDQUOT: "; free some space, or choose another place",
@@ -109,6 +110,9 @@ def parser() -> "Parser":
 def say(error: Exception | str) -> None:
     """One sentence on standard error."""
     text = " ".join(str(error).split()) or type(error).__name__
+    first, blank, rest = text.partition(" ")
+    if first.istitle() and first not in _NAMES:  # what the cluster says begins like a sentence
+        text = first.lower() + blank + rest
     with suppress(OSError):  # that it is not taken, is told when the output ends
         sys.stdout.flush()
     print(f"barnabas: {text}{'' if text.endswith(('.', '?', '!')) else '.'}", file=sys.stderr)

@@ -32,3 +32,20 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 def numbers(values: Sequence[int]) -> str:
     """Several node ids in one cell."""
     return ",".join(map(str, values)) or "-"
+
+
+def wrapped(text: str, indent: int) -> str:
+    """Indented text: a line for programs, as wide as the terminal for people."""
+    margin = " " * indent
+    if not sys.stdout.isatty():
+        return margin + text
+    import shutil
+    import textwrap
+
+    width = shutil.get_terminal_size().columns
+    return textwrap.fill(text, width, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False)
+
+
+def counted(count: int, what: str) -> str:
+    """1 node, 2 nodes."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -134,12 +134,13 @@ def _plain(picture: "TopicPicture") -> dict[str, object]:
 
 
 def _show(picture: "TopicPicture") -> None:
-    from .output import numbers, table
+    from .output import numbers, table, wrapped
 
     durability = picture.configs.get("durability", "?")
     meaning = {"fsync": "acknowledged means on disk", "os": "acknowledged means in the page cache"}.get(durability, "")
     print(f"topic {picture.name}, id {picture.id}, durability {durability} ({meaning})")
-    print("  " + ", ".join(f"{name}={value}" for name, value in sorted(picture.configs.items())))
+    configs = ", ".join(f"{name}={value}" for name, value in sorted(picture.configs.items()))
+    print(wrapped(configs, indent=2))
     table(
         ("PARTITION", "LEADER", "EPOCH", "REPLICAS", "IN SYNC", "ELIGIBLE"),
         [

@@ -5,11 +5,12 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .arguments import Commands, add_json
+from .arguments import Commands, WrongUsage, add_json
 
 if TYPE_CHECKING:
     from ..storage.files import FileReader
     from ..storage.verify import Finding
+    from .repair import Repair
 
 _PARTITION = re.compile(r"(?P<topic>[A-Za-z0-9._-]+)-(?P<index>\d+)/")
 _METADATA = "metadata/__cluster_metadata-0"
@@ -18,44 +19,90 @@ _METADATA = "metadata/__cluster_metadata-0"
 def register(commands: Commands) -> None:
     verify = commands.add_parser(
         "verify",
-        help="check the logs on disk of a cluster that is stopped",
+        help="check the logs on disk of a cluster that is stopped, and tell what to do",
         examples="""
             barnabas verify barnabas-data             a whole cluster: replicas are compared, too
             barnabas verify barnabas-data/node-2      one node
+            barnabas verify barnabas-data --set-aside
         """,
     )
     verify.add_argument("data", metavar="DATA", help="a cluster's data directory, or one node's")
+    verify.add_argument(
+        "--set-aside",
+        action="store_true",
+        help="rename damaged logs that another node has whole, so that the next start fetches them again",
+    )
     add_json(verify)
     verify.set_defaults(run=run_verify)
 
 
 def run_verify(arguments: argparse.Namespace) -> int:
-    nodes, partitions, findings = examine(Path(arguments.data))
-    from .output import as_json
+    nodes, copies, findings = examine(Path(arguments.data))
+    from ..storage.checkpoint import IDENTITY
+    from .output import as_json, counted
+    from .repair import repairs
 
+    alone = Path(arguments.data, IDENTITY).is_file()
+    advice = repairs(findings, copies, None if alone else arguments.data)
+    aside: list[str] = []
+    if arguments.set_aside:
+        if alone:
+            raise WrongUsage("--set-aside needs the data directory of a cluster, where another node has the log whole")
+        aside = _set_aside(Path(arguments.data), advice)
     if arguments.json:
         as_json(
             {
                 "nodes": nodes,
-                "partitions": partitions,
-                "findings": [{"node": name, "sentence": finding.sentence} for name, finding in findings],
+                "partitions": len(copies),
+                "findings": [
+                    {"node": name or None, "partition": finding.directory or None, "sentence": finding.sentence}
+                    for name, finding in findings
+                ],
+                "advice": [
+                    {"node": repair.node or None, "partition": repair.directory or None, "sentence": repair.sentence}
+                    for repair in advice
+                ],
+                "set_aside": aside,
             }
         )
     else:
         for name, finding in findings:
-            print(f"{name}: {finding.sentence}" if name else finding.sentence)
-        what = f"{len(nodes)} {'node' if len(nodes) == 1 else 'nodes'}, {partitions} partitions"
-        print(f"{what}: {f'{len(findings)} findings' if findings else 'nothing is wrong'}")
+            print(f"{name or finding.directory}: {finding.sentence}")
+        found = counted(len(findings), "finding") if findings else "nothing is wrong"
+        print(f"{counted(len(nodes), 'node')}, {counted(len(copies), 'partition')}: {found}")
+        if advice:
+            print("what to do:")
+        for repair in advice:
+            place = " of ".join(filter(None, [repair.directory, repair.node]))
+            print(f"  {place}: {repair.sentence}")
+        for path in aside:
+            print(f"renamed to {path}")
     return 1 if findings else 0
 
 
-def examine(directory: Path) -> "tuple[list[str], int, list[tuple[str, Finding]]]":
-    """The nodes that were looked at, how many partitions they have, and what is wrong where.
+def _set_aside(directory: Path, advice: "list[Repair]") -> list[str]:
+    from .repair import set_aside
+
+    directories = _directories(directory)
+    done = []
+    for repair in advice:
+        data = directories.get(repair.node, directory)
+        name = set_aside(repair, data) if repair.file else None
+        if name is not None:
+            done.append(str(data / repair.directory / name))
+    return done
+
+
+def examine(directory: Path) -> "tuple[list[str], dict[str, list[str]], list[tuple[str, Finding]]]":
+    """The nodes that were looked at, the partitions and which nodes have a copy, and what is wrong where.
 
     Raises ClusterRefused if the cluster is running, or there is none.
     """
-    nodes = _nodes(directory)
+    directories = _directories(directory)
+    from ..storage.files import FileReader
     from ..storage.verify import verify_data_dir, verify_log
+
+    nodes = {name: FileReader(path) for name, path in directories.items()}
 
     findings: list[tuple[str, Finding]] = []
     for name, reader in nodes.items():
@@ -65,16 +112,15 @@ def examine(directory: Path) -> "tuple[list[str], int, list[tuple[str, Finding]]
     partitions = _partitions(nodes)
     for place, names in sorted(partitions.items()):
         findings += [("", finding) for finding in _compare(nodes, place, names)]
-    return sorted(nodes), len(partitions), findings
+    return sorted(nodes), partitions, findings
 
 
-def _nodes(directory: Path) -> "dict[str, FileReader]":
+def _directories(directory: Path) -> dict[str, Path]:
     """The data directories that are meant, by what a person calls them."""
     from ..cluster.formatting import ClusterRefused, read_formatted
     from ..cluster.processes import living
     from ..cluster.supervisor import pids
     from ..storage.checkpoint import IDENTITY
-    from ..storage.files import FileReader
 
     formatted = read_formatted(directory)
     if formatted is not None:
@@ -84,9 +130,9 @@ def _nodes(directory: Path) -> "dict[str, FileReader]":
                 f"the cluster in {directory} is running ({pids(running)}), and its logs change while they are read: "
                 f"stop it with `barnabas down --data {directory}` first."
             )
-        return {f"node-{node.id}": FileReader(formatted.config.data_of(node)) for node in formatted.config.nodes}
+        return {f"node-{node.id}": formatted.config.data_of(node) for node in formatted.config.nodes}
     if directory.joinpath(IDENTITY).is_file():
-        return {directory.name: FileReader(directory)}
+        return {directory.name: directory}
     raise ClusterRefused(f"{directory} is neither the data directory of a cluster nor of a node: check its name.")
 
 

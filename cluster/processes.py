@@ -87,7 +87,7 @@ def recorded(directory: Path) -> list[NodeProcess]:
 def _read(path: Path) -> NodeProcess | None:
     try:
         return msgspec.json.decode(path.read_bytes(), type=NodeProcess)
-    except (FileNotFoundError, msgspec.MsgspecError):
+    except (FileNotFoundError, NotADirectoryError, msgspec.MsgspecError):
         return None  # being replaced, or never finished: nobody can be found by it
 
 
