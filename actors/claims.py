@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from .bugs import bug
 from .metadata_state import Claim, PartitionState
 
 
@@ -34,7 +35,8 @@ def choose_eligible(state: PartitionState, eligible: Callable[[int], bool], min_
         return -1
     best = max(able, key=_log)
     witnesses = sum(_log(claims[member]) <= _log(best) for member in members if member in claims)
-    return best.broker if witnesses >= _needed(state, min_insync) else -1
+    enough = witnesses >= _needed(state, min_insync) or bug("first-back-leads")
+    return best.broker if enough else -1
 
 
 def _needed(state: PartitionState, min_insync: int) -> int:

@@ -28,6 +28,7 @@ class Copying:
         self.hw = min(hw, log.end)
         self._lower = lower  # lower the durable recovery point; None if it is low enough already
         self.cutting: tuple[Generation, int, bool] | None = None  # (when, where, reset) of the cut that waits
+        self.idle = False  # the last answer brought no records
         self._purged = -1  # by the leader, when it told us to begin anew
         self.truncated = 0  # records given up by the last cut, for events
 
@@ -40,7 +41,7 @@ class Copying:
             self.partition,
             self.epoch,
             log.end,
-            log.last_epoch,
+            -1 if self.idle and bug("empty-answer-forgets-epoch") else log.last_epoch,
             log.durable_end,
             self.hw,
             log.durable_start,
@@ -78,6 +79,7 @@ class Copying:
         """
         size = 0
         self.log.compact(answer.purged)
+        self.idle = answer.records is None
         if answer.records is not None and len(answer.records):
             size = len(answer.records)
             self.log.append_replica(answer.records.data)

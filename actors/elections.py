@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 from msgspec.structs import replace
 
+from .bugs import bug
 from .claims import choose_eligible, kept
 from .messages import Partition, RecoveredReplica
 from .metadata import MetadataImage
@@ -44,6 +45,8 @@ class Restart(msgspec.Struct, frozen=True):
         A partition that was not found on the disk counts as an empty one: with `fsync` nothing was committed there.
         """
         found = self.recovered.get(partition)
+        if bug("unproved-keeps-place"):
+            return True
         if not self.same_directory or (found is not None and found.damaged):
             return False
         on_disk = durability == "fsync" and (found is None or found.durable)
@@ -122,7 +125,8 @@ def fence_changes(image: MetadataImage, brokers: Sequence[int]) -> list[Partitio
         for broker in brokers:
             if broker in after.isr:
                 after = leave(after, broker, min_insync)
-        changes.append(settle(before, after, _others(image, before, fenced), min_insync))
+        out = set(brokers[:1]) if bug("expire-one-by-one") else fenced
+        changes.append(settle(before, after, _others(image, before, out), min_insync))
     return [change for change in changes if change is not None]
 
 

@@ -6,6 +6,7 @@ was, minus what committed metadata has settled meanwhile; "already so" counts as
 
 from __future__ import annotations
 
+from .bugs import bug
 from .kernel import Context, Timer, address
 from .messages import AlterPartition, IsrChange, Partition
 
@@ -42,6 +43,8 @@ class IsrProposals:
 
     def on_timer(self, active: int, broker_epoch: int, ctx: Context) -> None:
         """Send again."""
+        if bug("proposal-sent-once"):
+            return
         self._out = None
         if self.waiting:
             self._send(active, broker_epoch, ctx)

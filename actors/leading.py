@@ -66,7 +66,8 @@ class Leading:
             return None  # as nearly always
         if wanted.last_epoch >= 0:
             epoch, end = log.epochs.end_offset_for(wanted.last_epoch, log.end)
-            if not bug("ignore-divergence") and (epoch != wanted.last_epoch or end < wanted.offset):
+            unknown = epoch != wanted.last_epoch and not bug("unknown-epoch-passes")
+            if not bug("ignore-divergence") and (unknown or end < wanted.offset):
                 if epoch < 0:
                     return Diverging(-1, log.start) if wanted.offset > log.start else ErrorCode.OFFSET_OUT_OF_RANGE
                 return Diverging(epoch, end)

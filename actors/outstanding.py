@@ -11,13 +11,11 @@ from .messages import Partition
 class Request:
     """A `Produce` on its way."""
 
-    __slots__ = ("answered", "batches", "sent_at", "to")
+    __slots__ = ("batches", "to")
 
-    def __init__(self, to: Address, batches: dict[Partition, Batch], sent_at: Millis) -> None:
+    def __init__(self, to: Address, batches: dict[Partition, Batch]) -> None:
         self.to = to
         self.batches = batches
-        self.sent_at = sent_at
-        self.answered = False  # in part, at least
 
 
 class Requests:
@@ -33,9 +31,9 @@ class Requests:
         """The request, if an answer to it still means anything."""
         return self._by_id.get(request_id)
 
-    def add(self, request_id: int, to: Address, batches: dict[Partition, Batch], now: Millis) -> None:
+    def add(self, request_id: int, to: Address, batches: dict[Partition, Batch]) -> None:
         """It goes out."""
-        self._by_id[request_id] = Request(to, batches, now)
+        self._by_id[request_id] = Request(to, batches)
 
     def over(self, batch: Batch) -> None:
         """This batch has its outcome."""

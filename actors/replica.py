@@ -63,7 +63,8 @@ class PartitionLeading(Leading):
         if len(self.isr) < self.min_insync and not bug("hw-below-min-insync"):
             return present
         low = -1
-        for member in self.isr if self.proposal is None else self.maximal_isr:
+        members = self.isr if self.proposal is None else self.maximal_isr
+        for member in {*members, *self.followers} if bug("hw-waits-for-all") else members:
             end = self.own_end() if member == self.me else self.counted(member)
             if end <= present:
                 return present
@@ -176,9 +177,11 @@ class Replica:
     def follow(self, state: PartitionState, lower: Callable[[int], Generation | None]) -> Copying:
         """Follow the leader of a new epoch. Returns the copy; it may have to wait for a cut first."""
         waiting = None if self.copying is None else self.copying.cutting
+        idle = self.copying is not None and self.copying.idle
         self._leave()
         self.leader, self.leader_epoch = state.leader, state.leader_epoch
         copying = Copying(self.partition, self.log, state.leader_epoch, self._hw, lower)
+        copying.idle = idle
         copying.cutting = waiting  # the recovery point is on its way down; the cut is still right to make
         self.copying = copying
         return copying

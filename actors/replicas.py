@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import base64
 
+from msgspec.structs import replace
+
 from ..storage.checkpoint import CLEANED, HIGH_WATERMARKS, LOG_STARTS, RECOVERY_POINTS, read_offsets, write_offsets
 from ..storage.disk import Disk, Generation, Reader
 from ..storage.log import Log
@@ -103,7 +105,8 @@ class Replicas:
             if key is None or not name.endswith("/"):
                 continue
             self._jobs.add(directory)
-            point = None if self._points is None else self._points.get(key, 0)
+            unknown = self._points is None or bug("corruption-is-a-torn-tail")
+            point = None if unknown or self._points is None else self._points.get(key, 0)
             start = self._starts.get(key, 0)
             ctx.submit(RecoverLog(directory, recovery_point=point, clean=clean, log_start=start))
 
@@ -175,6 +178,8 @@ class Replicas:
             recovered = None
         if recovered is None:
             self._forget(key)
+        elif bug("forget-epoch-zero"):
+            recovered = replace(recovered, epochs=tuple(entry for entry in recovered.epochs if entry.epoch > 0))
         log = Log.open(ctx.disk, directory, topic_id, _settings(configs), recovered)
         log.cleaned = min(self._cleaned.pop(key, 0), log.end)
         hw = self._watermarks.get(key, 0)

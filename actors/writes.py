@@ -14,7 +14,7 @@ from ..storage.disk import DiskFull
 from ..storage.keys import keyless
 from ..storage.log import Log
 from ..storage.producers import Check
-from ..storage.records import BatchHeader, InvalidBatch, check_incoming
+from ..storage.records import BatchHeader, InvalidBatch, check_incoming, parse_header
 from .bugs import bug
 from .errors import ErrorCode
 from .internal_topics import INTERNAL_TOPICS
@@ -114,6 +114,8 @@ class Writes:
                 reason=f"{len(leading.isr)} replicas are in sync, acks=all needs {leading.min_insync}",
             )
         if full:
+            if bug("sequences-before-append"):
+                replica.log.producers.apply(parse_header(batch.batch.data)._replace(base_offset=replica.log.end))
             return ProducedBatch(
                 partition, ErrorCode.KAFKA_STORAGE_ERROR, reason=f"the broker's disk has under {RESERVE_BYTES} B left"
             )

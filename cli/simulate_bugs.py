@@ -1,49 +1,91 @@
-"""`simulate --bug NAME` and `simulate --bugs`: historic bugs are put back, and must be found."""
+"""`simulate --bug NAME` and `simulate --bugs`: historic bugs are put back, and seeds must find them."""
 
 import argparse
+import os
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 from .arguments import WrongUsage
 
 if TYPE_CHECKING:
-    from ..simulation.bugs import Bug, Hunt
+    from ..simulation.bugs import Hunt
 
 
 def run_bugs(arguments: argparse.Namespace) -> int:
     """Hunt one bug, or all of them. 1 if one is not found."""
-    from ..simulation.bugs import BUGS, hunt, named
+    from ..simulation.bug_table import BUGS
+    from ..simulation.bugs import known, named
     from .output import as_json, table
 
-    if arguments.trace or arguments.node or arguments.partition or arguments.shapes != "usual":
+    if arguments.trace or arguments.node or arguments.partition or arguments.shapes != "drawn":
         raise WrongUsage(
             "--bug and --bugs choose their own runs; they take no --trace, --node, --partition or --shapes"
         )
-    wanted: tuple[Bug, ...] = BUGS
+    wanted = [bug.name for bug in BUGS]
     if arguments.bug is not None:
-        bug = named(arguments.bug)
-        if bug is None:
-            known = ", ".join(sorted(bug.name for bug in BUGS))
-            raise WrongUsage(f"there is no bug {arguments.bug!r}; there are {known}")
-        wanted = (bug,)
-    hunts = [hunt(bug) for bug in wanted]
+        if named(arguments.bug) is None:
+            raise WrongUsage(f"there is no bug {arguments.bug!r}; there are {known()}")
+        wanted = [arguments.bug]
+    hunts = []
+    for hunt in _hunts(wanted, arguments):
+        hunts.append(hunt)
+        if not arguments.json:
+            print(_line(hunt), flush=True)
+        elif len(wanted) > 1:
+            print(_line(hunt), file=sys.stderr, flush=True)
+        if hunt.found and hunt.report.schedule is not None and arguments.bug is not None:
+            path = Path(arguments.save) / f"{hunt.bug.name}.jsonl"
+            path.write_bytes(hunt.report.schedule.dump())
+            if not arguments.json:
+                print(f"{hunt.report.violations[0]}\nshrink: barnabas simulate --shrink {path}")
     if arguments.json:
         as_json([_picture(found) for found in hunts])
-    else:
+    elif len(hunts) > 1:
         table(
-            ("BUG", "WHAT IT WAS", "HISTORY", "FOUND BY", "RUNS"),
-            [
-                (h.bug.name, h.bug.what, h.bug.history, h.report.broken if h.found else "NOT FOUND", h.runs)
-                for h in hunts
-            ],
+            ("BUG", "ROW", "WHAT IT WAS", "HISTORY", "FOUND BY", "SEEDS"),
+            [(h.bug.name, h.bug.row or "", h.bug.what, h.bug.history, _by(h), h.runs) for h in hunts],
         )
-        if len(hunts) == 1 and hunts[0].report.violations:
-            print(hunts[0].report.violations[0])
+        found = [hunt.runs for hunt in hunts if hunt.found]
+        print(f"{len(found)} of {len(hunts)} found, in {median(found) if found else 0:g} seeds in the median")
     return 0 if all(found.found for found in hunts) else 1
 
 
-def _row(found: "Hunt") -> tuple[str | int, ...]:
-    broken = found.report.broken if found.found else "NOT FOUND"
-    return found.bug.name, found.bug.what, found.bug.history, broken, found.runs
+def _hunts(names: list[str], arguments: argparse.Namespace) -> "Iterator[Hunt]":
+    search = partial(_hunt, seeds=arguments.at_most)
+    jobs = min(arguments.jobs or os.cpu_count() or 1, len(names))
+    if jobs == 1:
+        yield from map(search, names)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+
+    with ProcessPoolExecutor(jobs) as pool:
+        yield from pool.map(search, names)
+
+
+def _hunt(name: str, seeds: int) -> "Hunt":
+    from msgspec.structs import replace
+
+    from ..simulation.bugs import hunt, named
+
+    bug = named(name)
+    assert bug is not None
+    found = hunt(bug, seeds)
+    report = replace(found.report, history=[])
+    # Scenarios are functions, which need not travel between processes.
+    return replace(found, bug=replace(bug, scenario=None), report=report)
+
+
+def _by(hunt: "Hunt") -> str:
+    return hunt.report.broken if hunt.found else "NOT FOUND"
+
+
+def _line(hunt: "Hunt") -> str:
+    how = f"found by {hunt.report.broken} in {hunt.runs} seeds" if hunt.found else f"not found in {hunt.runs} seeds"
+    return f"{hunt.bug.name}: {how}"
 
 
 def _picture(found: "Hunt") -> dict[str, object]:
@@ -54,8 +96,7 @@ def _picture(found: "Hunt") -> dict[str, object]:
         "row": found.bug.row,
         "found": found.found,
         "by": found.report.broken,
-        "runs": found.runs,
-        "scenario": found.bug.scenario.__name__ if found.bug.scenario is not None else None,
-        "cpu_s": round(found.report.cpu_s, 2),
+        "seeds": found.runs,
+        "seed": found.report.seed,
         "violations": found.report.violations[:3],
     }

@@ -70,6 +70,7 @@ class World:
         self.route_gone_time: Callable[[str, str], Micros | None] = lambda watcher, gone: 1_000
         self.holds_for_next_life: Callable[[str, str], bool] = lambda source, target: False
         self.on_failure: Callable[[Host, Exception], None] | None = None
+        self.lets_die: tuple[type[Exception], ...] = (StorageError, Killed)  # end a process; others end the run
         self._codec = Codec()
         self._heap: list[tuple[Micros, bool, int, Callable[[], None]]] = []
         self._sequence = 0
@@ -231,7 +232,7 @@ class World:
         host.busy_until = self.now + host.cpu_us
         try:
             action()
-        except (StorageError, Killed) as error:
+        except self.lets_die as error:
             self._died(host, error)
             return
         effects = node.flush()

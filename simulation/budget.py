@@ -22,6 +22,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .run import Simulation
 
+LEAST_WORK = 50
+"""Acknowledged writes without which a run has proven nothing."""
+
 METADATA = "metadata"
 """The directory of the metadata log."""
 
@@ -61,6 +64,14 @@ class Budget:
     def client_died(self, host: str) -> None:
         """The process of a client is gone, and what it waited for with it."""
 
+    def partitions(self) -> list[tuple[str, list[str]]]:
+        """Each partition's leader, empty if none, and its replicas, as hosts."""
+        return []
+
+    def controllers(self) -> list[str]:
+        """The hosts of the voters."""
+        return []
+
 
 class ClusterBudget(Budget):
     """Of a whole cluster."""
@@ -94,7 +105,7 @@ class ClusterBudget(Budget):
     def may_spoil(self, host: str, path: str = "") -> bool:
         run = self._run
         if run.swarm.beyond:
-            return True
+            return run.workload.acknowledged > LEAST_WORK  # first there must be something to lose
         if path.partition("/")[0] == METADATA or host not in run.machines.brokers:
             return False
         shape = run.swarm.shape
@@ -128,6 +139,16 @@ class ClusterBudget(Budget):
         for workload in self._run.workloads.values():
             if host in workload.clients:
                 workload.died(host)
+
+    def partitions(self) -> list[tuple[str, list[str]]]:
+        found = []
+        for _, state in sorted(self._run.metadata.partitions.items()):
+            leader = f"b{state.leader}" if state.leader >= 0 else ""
+            found.append((leader, [f"b{replica}" for replica in state.replicas]))
+        return found
+
+    def controllers(self) -> list[str]:
+        return list(self._run.machines.controllers.values())
 
     def _votes(self, host: str) -> bool:
         return host in self._run.machines.controllers.values()

@@ -36,6 +36,9 @@ Micros = int
 Draws = Iterator[tuple[Micros, "Fault"]]
 Move = Callable[["Nemesis"], Draws]
 
+HOSTS = frozenset(("host", "source", "target", "watcher", "gone", "publisher", "subscriber"))
+"""Fields of faults that name a host. A schedule may have been shortened, and the host with it."""
+
 MOVES: dict[str, Move] = {}
 """All moves by name, in the order of their registration. Complete once `moves` is imported."""
 
@@ -67,6 +70,11 @@ class Fault(msgspec.Struct, frozen=True, tag_field="do", tag=said):
         """What it is about, in a line of the log. The kind is said beside it."""
         fields = msgspec.structs.asdict(self).items()
         return ", ".join(str(value) if name == "host" else f"{name} {value}" for name, value in fields)
+
+    @property
+    def hosts(self) -> list[str]:
+        """The hosts that it names, by the names of its fields."""
+        return [value for name, value in msgspec.structs.asdict(self).items() if name in HOSTS]
 
     @property
     def kind(self) -> str:

@@ -14,7 +14,7 @@ everything works, and what does not converge is a bug in liveness.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from random import Random
 
@@ -75,6 +75,7 @@ class Nemesis:
         self._downs: dict[str, Random] = {name: world.random(f"nemesis/down/{name}") for name in servers}
         self._supervisor: dict[str, Random] = {name: world.random(f"nemesis/supervisor/{name}") for name in servers}
         self._down: set[str] = set()  # will be started by somebody
+        self._dead: frozenset[str] = frozenset()  # for good
         self._plugs: set[str] = set()  # lose power when their process is killed in the middle of a write
         world.on_failure = self._on_failure
         self._moves = [name for name in MOVES if name in swarm.weights]
@@ -93,6 +94,13 @@ class Nemesis:
         self.world.at(WATCH_US, self._watch)
         if draw:
             self.world.at(1_000_000, self._next, first=True)
+
+    def leave(self, names: Collection[str]) -> None:
+        """These die for good, although all is healed."""
+        self._dead = frozenset(names)
+        for name in names:
+            self._note("leave", name)
+            self.world.crash(name)
 
     def heal(self) -> None:
         """Everything works from now on: processes run, links carry, disks have room, clocks go right."""
@@ -137,7 +145,7 @@ class Nemesis:
 
     def strike(self, fault: Fault) -> None:
         """Let it happen now, and note it."""
-        if self.healed:
+        if self.healed or not self.world.hosts.keys() >= {*fault.hosts}:
             return
         at = len(self.log)
         if fault.strike(self):
@@ -149,7 +157,7 @@ class Nemesis:
         """The supervisor: whoever died by itself is started again."""
         for name in self.servers:
             host = self.world.hosts[name]
-            if host.node is None and name not in self._down:
+            if host.node is None and name not in self._down and name not in self._dead:
                 self._note("died", f"{name}: {host.stopped}")
                 self._restart_later(name, int(self._supervisor[name].expovariate(1 / self.swarm.down_us)))
         self.world.at(WATCH_US, self._watch)
@@ -168,7 +176,7 @@ class Nemesis:
 
     def _start(self, name: str) -> None:
         host = self.world.hosts[name]
-        if host.node is None:
+        if host.node is None and name not in self._dead:
             self._new_disk(host)
             self._note("start", name)
             self.world.start(name)

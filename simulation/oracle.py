@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
 from ..actors.kernel import Address, Event
 from ..actors.messages import Envelope
@@ -40,6 +40,9 @@ class Checker:
     """
 
     oracle: Oracle
+
+    clients_too: ClassVar[bool] = False
+    """Whether `handled` is to be called for hosts without a server as well; most have no business there."""
 
     def sent(self, world: World, source: str, to: str, envelope: Envelope) -> None:
         """Let out by `source`; its state is not looked at yet (`oracle.look` does that early)."""
@@ -80,7 +83,9 @@ class Oracle:
             checker.oracle = self
         self._sent = [c.sent for c in self.checkers if type(c).sent is not Checker.sent]
         self._delivered = [c.delivered for c in self.checkers if type(c).delivered is not Checker.delivered]
-        self._handled = [c.handled for c in self.checkers if type(c).handled is not Checker.handled]
+        looking = [c for c in self.checkers if type(c).handled is not Checker.handled]
+        self._handled = [c.handled for c in looking]
+        self._handled_clients = [c.handled for c in looking if c.clients_too]
         self._happened = [c.happened for c in self.checkers if type(c).happened is not Checker.happened]
 
     def violated(self, invariant: str, sentence: str) -> NoReturn:
@@ -90,7 +95,12 @@ class Oracle:
 
     def look(self, world: World, host: Host) -> None:
         """Let the checkers see the host's new state now: for those that judge a message by it."""
-        if host.node is None:
+        node = host.node
+        if node is None:
+            return
+        if "broker" not in node.actors and "controller" not in node.actors:
+            for handled in self._handled_clients:
+                handled(world, host)
             return
         disk = host.disk
         if isinstance(disk, MemoryDisk):

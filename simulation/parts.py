@@ -11,21 +11,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .invariants.groups import GroupsChecker
 from .invariants.reassignments import ReassignmentsChecker
 from .invariants.snapshots import SnapshotsChecker
 from .oracle import Checker
 from .workload import Command, Workload
 from .workloads.changes import ChangesWorkload
-from .workloads.groups import GroupsWorkload
 from .workloads.log import LogWorkload
 
 if TYPE_CHECKING:
     from .run import Simulation
 
-WORKLOADS: dict[str, type[Workload]] = {
-    workload.name: workload for workload in (LogWorkload, ChangesWorkload, GroupsWorkload)
-}
+WORKLOADS: dict[str, type[Workload]] = {workload.name: workload for workload in (LogWorkload, ChangesWorkload)}
 """By name. The first always runs, the others if their `draw` says so."""
 
 
@@ -33,7 +29,7 @@ def families(run: Simulation) -> list[Checker]:
     """Checkers of what only some workloads do. They are asked after the run's own: `quorum`, `metadata`, `copies`,
     `leaders` and `judge`, which they may look at.
     """
-    return [ReassignmentsChecker(run.metadata), SnapshotsChecker(), GroupsChecker(run)]
+    return [ReassignmentsChecker(run.metadata), SnapshotsChecker()]
 
 
 def commands() -> tuple[type[Command], ...]:

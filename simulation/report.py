@@ -31,6 +31,7 @@ class Report(msgspec.Struct, kw_only=True):
     trace: str = ""
     premises: dict[str, int] = {}
     violations: list[str] = []
+    broken_at_us: int | None = None  # when the first was, if it ended the run at once
     history: list[Op] = []
     schedule: Schedule | None = None
 

@@ -22,16 +22,20 @@ from functools import partial
 
 import msgspec
 
+from . import beyond
 from .analysis import analyse
-from .budget import ClusterBudget
+from .beyond import BeyondChecker
+from .budget import LEAST_WORK, ClusterBudget
+from .convergence import L1_S, L2_S, L3_S, Convergence, leavers, somebody_leaves
 from .fault import Fault
 from .history import Op
 from .invariants.clients import ClientsChecker
 from .invariants.contact import ContactChecker
-from .invariants.copies import CopiesChecker, Copy
+from .invariants.copies import CopiesChecker
 from .invariants.leaders import LeadersChecker
 from .invariants.metadata import MetadataChecker
 from .invariants.quorum import QuorumChecker
+from .invariants.reopened import ReopenedChecker
 from .limits import SLOWEST, BoundedWorld, TooSlow, Watchdog
 from .machines import Machines
 from .nemesis import Nemesis
@@ -41,12 +45,8 @@ from .parts import WORKLOADS, families
 from .report import Report
 from .schedule import Schedule, Step
 from .swarm import Shape, Swarm, draw
-from .views import replicas_of
-from .workload import Command, Settings
+from .workload import Command
 from .workloads.log import LogWorkload
-
-LEAST_WORK = 50
-"""Acknowledged writes without which a run has proven nothing."""
 
 FAULT_EVERY_S = 3.0
 """Simulated seconds in which there is at least one fault, on average: a calm run proves little."""
@@ -61,14 +61,15 @@ class Options(msgspec.Struct, frozen=True):
 
     shape: Shape | None = None  # None: three nodes; topics, clients and the rest are drawn
     clusters: bool = False  # the number of brokers and controllers is drawn too
+    beyond: bool = False  # a share of the seeds goes beyond what must be survived
     faults: bool = True
     weights: dict[str, float] | None = None  # replaces the drawn faults
     workloads: Collection[str] | None = None  # replaces those that are drawn beside the first
-    figures: dict[str, Settings] = {}  # by workload: settings that replace drawn ones
     converge_s: float = 60.0
     slowest: float = SLOWEST  # processor seconds for a simulated second before the run is given up
     on_start: Callable[[Simulation], None] = lambda simulation: None  # told before anything happens
     schedule: Schedule | None = None  # is played, instead of anything that a seed draws
+    settle: bool = True  # else the run ends without healing, and only what was broken before is told
 
 
 class Simulation:
@@ -88,8 +89,19 @@ class Simulation:
         self.copies = CopiesChecker(self.metadata)
         self.leaders = LeadersChecker(self.metadata, self.copies)
         self.judge = ClientsChecker(self.metadata, self.copies, fsync=swarm.shape.durability == "fsync")
-        checkers = [self.quorum, ContactChecker(), self.metadata, self.copies, self.leaders, self.judge]
-        self.oracle = Oracle([*checkers, *families(self)])
+        checkers = [
+            self.quorum,
+            ContactChecker(),
+            self.metadata,
+            self.copies,
+            self.leaders,
+            self.judge,
+            ReopenedChecker(),
+        ]
+        self.beyond = BeyondChecker()
+        self.oracle = Oracle([self.beyond] if swarm.beyond else [*checkers, ReopenedChecker(), *families(self)])
+        if swarm.beyond:
+            self.world.lets_die = (Exception,)
         self.world.observers.append(self.oracle)
         self.machines = Machines(self.world, swarm.shape)
         self.workload = LogWorkload(self, {})
@@ -103,10 +115,12 @@ class Simulation:
     def _draw(self, seed: int) -> Swarm:
         """What the seed means, but for what the options say."""
         options = self.options
-        swarm = draw(seed, self.world, options.shape, clusters=options.clusters)
+        swarm = draw(seed, self.world, options.shape, clusters=options.clusters, beyond=options.beyond)
         if options.weights is not None:
             swarm = msgspec.structs.replace(swarm, weights=options.weights)
         drawn = {}
+        if swarm.beyond:
+            return swarm
         for name, workload in list(WORKLOADS.items())[1:]:
             if options.workloads is not None and name not in options.workloads:
                 continue
@@ -115,15 +129,17 @@ class Simulation:
             while settings is None and options.workloads is not None:
                 settings = workload.draw(random, swarm.shape)
             if settings is not None:
-                drawn[name] = {**settings, **options.figures.get(name, {})}
+                drawn[name] = settings
         return msgspec.structs.replace(swarm, workloads=drawn)
 
     # --- Steps ---
 
     def perform(self, command: Command) -> None:
         """An application asks for something now."""
-        self._record(command)
-        command.perform(self.workloads[command.of])
+        workload = self.workloads.get(command.of)
+        if workload is not None:  # a schedule may have been shortened
+            self._record(command)
+            command.perform(workload)
 
     def _record(self, action: Fault | Command) -> None:
         if not self.nemesis.healed:
@@ -153,32 +169,39 @@ class Simulation:
         if self.options.faults:
             self.nemesis.begin(draw=self.schedule is None)
         self.world.run_until(int(seconds * 1e6))
-        wrong = []
+        wrong: list[str] = []
         faults = self.nemesis.faults.total()
         drawn = self.options.faults and self.schedule is None
+        if not self.options.settle:
+            return wrong
         if drawn and faults * FAULT_EVERY_S < seconds - FAULT_EVERY_S:
             wrong.append(f"too few faults: {faults} in {seconds:g} s")
         return wrong + self.settle()
 
     def settle(self) -> list[str]:
-        """Heal everything, wait until all is well again, look and judge. Returns what went wrong."""
+        """Heal, wait until all is well again, look and judge. Returns what went wrong."""
+        if self.swarm.beyond:
+            return beyond.settle(self, self.beyond)
         workloads = list(self.workloads.values())
         self.nemesis.heal()
         for workload in workloads:
             workload.heal()
-        wrong = []
-        goal = self.judge.acknowledged + LEAST_WORK
-        if not self._until(lambda: self.judge.acknowledged >= goal):
-            wrong.append(self._late("L5: writes are not acknowledged"))
+        well = Convergence(self)
+        wrong = self._works(well)
+        random = self.world.random("core")
+        if self.options.faults and not wrong and somebody_leaves(self, random):
+            if not self._until(well.in_sync, seldom=True):
+                wrong.append(self._late(f"L6: not converged: {well.state()}"))
+            well = Convergence(self, leavers(self, random))
+            self.nemesis.leave(sorted(well.dead))
+            wrong += self._works(well)
         for workload in workloads:
             workload.finish()
         if not self._until(lambda: all(workload.settled() for workload in workloads), seldom=True):
             wrong.append(self._late("L5: some requests have no outcome"))
             self._give_up()
-        if not self._until(self._converged, seldom=True):
-            waiting = [words for workload in workloads if (words := workload.converged())]
-            well = bool(waiting) and self._well()
-            wrong.append(self._late(waiting[0] if well else f"L2, L6: not converged: {self._state()}"))
+        if not self._until(well.in_sync, seldom=True):
+            wrong.append(self._late(f"L6: not converged: {well.state()}"))
         for workload in workloads:
             workload.conclude()
         if not self._until(lambda: all(workload.concluded() for workload in workloads), seldom=True):
@@ -187,53 +210,36 @@ class Simulation:
             self.oracle.at_rest(self.world)
         return wrong + [complaint for workload in workloads for complaint in workload.complaints]
 
+    def _works(self, well: Convergence) -> list[str]:
+        """Whether whoever is left is governed, in and informed, and goes on working."""
+        wrong = []
+        goal = self.judge.acknowledged + LEAST_WORK
+        for name, condition, limit_s in (
+            ("L1: no controller is active", well.governed, L1_S),
+            ("L2: not all brokers are in", well.manned, L2_S),
+            ("L3: not everybody knows what was decided", well.informed, L3_S),
+        ):
+            if not self._until(condition, limit_s, seldom=True):
+                wrong.append(self._late(f"{name}: {well.quorum()}; {well.state()}", limit_s))
+        if not self._until(lambda: self.judge.acknowledged >= goal):
+            wrong.append(self._late(f"L5, L10: writes are not acknowledged: {well.state()}"))
+        return wrong
+
     def _give_up(self) -> None:
         for workload in self.workloads.values():
             workload.give_up()
 
-    def _until(self, condition: Callable[[], bool], *, seldom: bool = False) -> bool:
+    def _until(self, condition: Callable[[], bool], limit_s: float = 0.0, *, seldom: bool = False) -> bool:
         """Run until it is true, within the time to converge. `seldom`: it is expensive, look now and then."""
-        limit = int(self.options.converge_s * 1e6)
+        limit = int((limit_s or self.options.converge_s) * 1e6)
         return self.world.run_while(lambda: bool(seldom and self.world.steps % 50) or not condition(), limit)
 
-    def _late(self, what: str) -> str:
-        return f"{what}, {self.options.converge_s:g} s after all was healed ({self.moment()})"
+    def _late(self, what: str, limit_s: float = 0.0) -> str:
+        return f"{what}, {limit_s or self.options.converge_s:g} s after all was healed ({self.moment()})"
 
     def moment(self) -> str:
         """When it is now, for messages."""
         return f"{self.world.now / 1e6:.6f} s, event {self.world.steps}"
-
-    def _converged(self) -> bool:
-        return self._well() and all(workload.converged() is None for workload in self.workloads.values())
-
-    def _well(self) -> bool:
-        """Whether the cluster is, whatever its clients wait for."""
-        metadata = self.metadata
-        if len(metadata.brokers) < len(self.machines.brokers) or any(b.fenced for b in metadata.brokers.values()):
-            return False
-        for partition, state in metadata.partitions.items():
-            if state.leader < 0 or set(state.isr) != set(state.replicas):
-                return False
-            copies = [self.copies.member(number, partition) for number in state.replicas]
-            if any(copy is None or copy.log is None for copy in copies):
-                return False
-            if len({self._ends(copy) for copy in copies if copy is not None}) != 1:
-                return False
-        return True
-
-    def _ends(self, copy: Copy) -> tuple[int, int]:
-        """Where a copy ends and is committed up to. If it is damaged and nobody has noticed, as its broker says."""
-        replica = replicas_of(self.world.hosts[copy.host]).get(copy.partition) if copy.blind else None
-        return (replica.log.end, replica.hw) if replica is not None else (copy.mirror.end, copy.hw)
-
-    def _state(self) -> str:
-        parts = [f"{number}: {broker}" for number, broker in sorted(self.metadata.brokers.items())]
-        for partition, state in sorted(self.metadata.partitions.items()):
-            copies = [self.copies.member(number, partition) for number in state.replicas]
-            ends = [(copy.host, *self._ends(copy)) for copy in copies if copy is not None]
-            parts.append(f"{state} {ends}")
-        waiting = {name: words for name, workload in self.workloads.items() if (words := workload.converged())}
-        return "; ".join([*parts, *(f"{name}: {words}" for name, words in waiting.items())])
 
 
 def simulate(seed: int, seconds: float = 30.0, options: Options | None = None) -> Report:
@@ -252,33 +258,38 @@ def replay(schedule: Schedule, options: Options | None = None) -> Report:
 def measured(simulation: Simulation, body: Callable[[], list[str]], seconds: float = 0.0) -> Report:
     """Run the body of a simulation, however it ends, and report."""
     wall, cpu = time.perf_counter(), time.process_time()
-    wrong = _guarded(simulation, body)
-    return _report(simulation, wrong, time.perf_counter() - wall, time.process_time() - cpu, seconds)
+    wrong, at_us = _guarded(simulation, body)
+    report = _report(simulation, wrong, time.perf_counter() - wall, time.process_time() - cpu, seconds)
+    report.broken_at_us = at_us
+    return report
 
 
-def _guarded(simulation: Simulation, body: Callable[[], list[str]]) -> list[str]:
-    """Whatever the body says is wrong, and whatever ends it early."""
+def _guarded(simulation: Simulation, body: Callable[[], list[str]]) -> tuple[list[str], int | None]:
+    """Whatever the body says is wrong, and whatever ends it early; and then when."""
     try:
         with Watchdog(simulation.world, simulation.options.slowest):
-            return body()
+            return body(), None
     except Violation as violation:
-        return [str(violation)]
+        return [str(violation)], simulation.world.now
     except TooSlow:
         limit = simulation.options.slowest
-        return [f"watchdog at {simulation.moment()}: more than {limit:g} s for one simulated second"]
+        return [f"watchdog at {simulation.moment()}: more than {limit:g} s for one simulated second"], None
     except Exception as failed:  # noqa: BLE001  # a bug in an actor is what we are looking for
         at = traceback.extract_tb(failed.__traceback__)[-1]
         where = f"{at.filename.rpartition('/')[2]}:{at.lineno}"
-        return [f"{type(failed).__name__} at {simulation.moment()}, {where}: {failed}"]
+        return [f"{type(failed).__name__} at {simulation.moment()}, {where}: {failed}"], simulation.world.now
 
 
 def _report(simulation: Simulation, wrong: list[str], wall_s: float, cpu_s: float, seconds: float) -> Report:
     """What a run came to, its history judged."""
     simulation._give_up()
     verdict = analyse(simulation.history, STALE_US)
-    violations = wrong + [f"{anomaly.kind}: {anomaly.sentence}" for anomaly in verdict.anomalies]
+    tolerated = beyond.TOLERATED if simulation.swarm.beyond else ()
+    anomalies = [anomaly for anomaly in verdict.anomalies if anomaly.kind not in tolerated]
+    violations = wrong + [f"{anomaly.kind}: {anomaly.sentence}" for anomaly in anomalies]
     acknowledged = verdict.counts.get("acknowledged", 0)
-    if acknowledged < LEAST_WORK and not violations:
+    owes_work = simulation.options.settle and not simulation.swarm.beyond
+    if acknowledged < LEAST_WORK and not violations and owes_work:
         violations.append(f"no work: only {acknowledged} writes were acknowledged")
     failures: Counter[str] = Counter()
     for workload in simulation.workloads.values():

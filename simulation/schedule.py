@@ -42,10 +42,17 @@ class Schedule(msgspec.Struct, frozen=True):
     seconds: float
     steps: tuple[Step, ...]
     found: str = ""  # the invariant or anomaly that is broken, if any
+    bugs: tuple[str, ...] = ()  # historic bugs that were switched on
 
     def dump(self) -> bytes:
         """The lines of a file."""
-        head = {"format": FORMAT, "seconds": self.seconds, "found": self.found, "swarm": self.swarm}
+        head = {
+            "format": FORMAT,
+            "seconds": self.seconds,
+            "found": self.found,
+            "bugs": self.bugs,
+            "swarm": self.swarm,
+        }
         lines = [head, *([step.at_us, step.action] for step in self.steps)]
         return b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
 
@@ -63,7 +70,7 @@ class Schedule(msgspec.Struct, frozen=True):
                 steps.append(Step(*decoder.decode(line)))
         except msgspec.MsgspecError as error:
             raise ValueError(f"line {number}: {error}") from None
-        return Schedule(head.swarm, head.seconds, tuple(steps), head.found)
+        return Schedule(head.swarm, head.seconds, tuple(steps), head.found, head.bugs)
 
     @staticmethod
     def read(path: Path) -> Schedule:
@@ -76,6 +83,7 @@ class _Head(msgspec.Struct, kw_only=True):
     seconds: float
     found: str
     swarm: Swarm
+    bugs: tuple[str, ...] = ()
 
 
 def _action() -> Any:  # noqa: ANN401

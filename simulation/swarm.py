@@ -7,6 +7,7 @@ are zero in any one run. `describe` is printed first, before anything can go wro
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 
 import msgspec
@@ -20,9 +21,13 @@ BEYOND = 0.1
 SURE = (
     ("crash", "crash_many", "stop_long"),
     ("power_loss", "power_loss_many", "power_loss_all"),
-    ("cut", "cut_one_way", "isolate"),
+    ("cut", "cut_one_way", "isolate", "island"),
+    ("siege", "besieged_leaders"),
 )
 """At least one of each of these is always among a run's faults."""
+
+SPOILING = ("bit_rot", "lost_write", "lying_disk", "older_disk", "wiped_disk")
+"""And beyond the budget one of these."""
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -132,14 +137,15 @@ def draw(
     Without `clusters` the cluster is always the usual one, three nodes that are brokers and controllers; topics,
     clients and everything else are drawn all the same. Without `beyond` the budget is kept by all seeds.
     """
+    further = beyond and streams.random("swarm/beyond").random() < BEYOND
     spans = _spans(streams.random("swarm/spans"))
     return Swarm(
         seed=seed,
         shape=shape or _shape(streams.random("swarm/shape"), clusters=clusters),
         network=_network(streams.random("swarm/network")),
         times=_times(streams.random("swarm/times")),
-        weights=_weights(streams),
-        beyond=beyond and streams.random("swarm/beyond").random() < BEYOND,
+        weights=_weights(streams, (*SURE, SPOILING) if further else SURE),
+        beyond=further,
         fault_every_us=spans["fault_every_us"],
         down_us=spans["down_us"],
         cut_us=spans["cut_us"],
@@ -216,14 +222,14 @@ def _times(random: Random) -> Times:
     )
 
 
-def _weights(streams: Streams) -> dict[str, float]:
+def _weights(streams: Streams, sure: Sequence[Sequence[str]]) -> dict[str, float]:
     """Each move has a stream of its own, so a new one leaves the others alone."""
     weights = {}
     for name in MOVES:
         random = streams.random(f"swarm/move/{name}")
         if random.random() < 0.5:
             weights[name] = random.uniform(0.2, 1.0)
-    for group in SURE:
+    for group in sure:
         if not any(name in weights for name in group):
             weights[streams.random(f"swarm/sure/{group[0]}").choice(group)] = 1.0
     return weights

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from barnabas.cli import simulate as command
 from barnabas.cli.main import main
 from barnabas.simulation.run import Options, simulate
+from barnabas.simulation.schedule import Schedule
 
 
 def test_the_figures_of_many_seeds(capsys: pytest.CaptureFixture[str]) -> None:
@@ -23,15 +25,17 @@ def test_the_figures_of_many_seeds(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_failure_says_all_that_is_needed_to_see_it_again(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     failed = simulate(4, 20, Options(weights={"older_disk": 1.0}))
     monkeypatch.setattr(command, "_one", lambda seed, ask: failed)
-    assert main(["simulate", "--seeds", "1", "--seconds", "20", "--jobs", "1", "--shapes", "drawn"]) == 1
+    words = ["simulate", "--seeds", "4:4", "--seconds", "20", "--jobs", "1", "--shapes", "usual"]
+    assert main([*words, "--save", str(tmp_path)]) == 1
     out = capsys.readouterr().out
     assert "FAIL too few faults" in out
     assert failed.swarm.describe() in out
-    assert "replay: barnabas simulate --seed 4 --seconds 20 --shapes drawn\n" in out
+    assert "again:  barnabas simulate --seed 4 --seconds 20 --shapes usual\n" in out
+    assert Schedule.read(tmp_path / "seed-4.jsonl") == failed.schedule
 
 
 def test_a_run_is_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -41,10 +45,13 @@ def test_a_run_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert " t0-0 leader_epoch=" in out or " t0-0 offset=" in out
 
 
-def test_a_bug_is_found(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["simulate", "--bug", "fetch-without-epoch", "--json"]) == 0
+def test_a_bug_is_found(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    words = ["simulate", "--bug", "ack-before-replication", "--at-most", "5", "--jobs", "1", "--save", str(tmp_path)]
+    assert main([*words, "--json"]) == 0
     [found] = json.loads(capsys.readouterr().out)
-    assert (found["found"], found["row"], found["history"]) == (True, 6, "KAFKA-7395")
+    assert (found["found"], found["by"], found["history"]) == (True, "P8", "Kafka 0.8 (Jepsen, 2013)")
+    schedule = Schedule.read(tmp_path / "ack-before-replication.jsonl")
+    assert (schedule.bugs, schedule.found) == (("ack-before-replication",), "P8")
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,8 @@ class LeadersChecker(Checker):
                     self.fetched[place] = wanted.offset
 
     def handled(self, world: World, host: Host) -> None:
+        if not self.metadata.changed and not self.copies.changed:
+            return
         for before, state in self.metadata.changed:
             self._joined(before, state)
         for copy in self.copies.changed:
@@ -136,8 +138,6 @@ class LeadersChecker(Checker):
             return
         partition: Partition = state.partition
         start = self.starts.get((partition, state.leader_epoch))
-        if start is None and not self.copies.seen(partition):
-            return  # nobody could see where it begins
         for number in sorted({*state.isr} - {*before.isr}):
             self.premise("P18")
             asked = self.fetched.get((partition, state.leader_epoch, number), -1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...actors.replicas import key_of
+from ...actors.writes import RESERVE_BYTES
 from ...storage.checkpoint import RECOVERY_POINTS, read_offsets
 from ...storage.disk import Reader, StorageError
 from ...storage.memory import MemoryDisk
@@ -104,8 +105,10 @@ def slow_disk(nemesis: Nemesis) -> Draws:
 
 @move
 def disk_full(nemesis: Nemesis) -> Draws:
+    """With room for next to nothing; or for that above the reserve which users' records may not touch."""
     name = nemesis.chosen(nemesis.servers)
-    yield 0, DiskFull(name, nemesis.random.randint(0, 20_000), nemesis.exponential(2_000_000))
+    room = nemesis.random.choice((0, RESERVE_BYTES)) + nemesis.random.randint(0, 20_000)
+    yield 0, DiskFull(name, room, nemesis.exponential(2_000_000))
 
 
 @move

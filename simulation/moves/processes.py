@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...actors.broker import Stop
 from ...storage.memory import MemoryDisk
 from ..fault import Draws, Fault, Micros, move, seconds
 
@@ -76,6 +77,19 @@ class KillWithin(Fault, frozen=True):
 
     def sentence(self) -> str:
         return f"{self.host} in {self.writes} writes{', with its power' if self.power else ''}"
+
+
+class Stopped(Fault, frozen=True):
+    """SIGTERM: the broker hands over what it leads, and its process ends. Its supervisor starts it again."""
+
+    host: str
+
+    def strike(self, nemesis: Nemesis) -> bool:
+        node = nemesis.world.hosts[self.host].node
+        if node is None or "broker" not in node.actors:
+            return False
+        nemesis.world.tell(self.host, "broker", Stop())
+        return True
 
 
 class SlowCpu(Fault, frozen=True):
@@ -171,6 +185,12 @@ def power_loss_all(nemesis: Nemesis) -> Draws:
 def pause(nemesis: Nemesis) -> Draws:
     for name in nemesis.one_alive():
         yield 0, Pause(name, nemesis.random.randint(50_000, nemesis.swarm.pause_us))
+
+
+@move
+def stopped(nemesis: Nemesis) -> Draws:
+    for name in nemesis.one_alive():
+        yield 0, Stopped(name)
 
 
 @move

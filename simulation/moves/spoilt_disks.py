@@ -16,7 +16,7 @@ from ...storage.memory_tree import Snapshot
 from ...storage.records import InvalidBatch, iter_headers
 from ..fault import Draws, Fault, Micros, move, seconds
 from .disks import below_recovery_point, files
-from .processes import PowerLoss
+from .processes import Crash, PowerLoss
 
 if TYPE_CHECKING:
     from ..nemesis import Nemesis
@@ -53,7 +53,7 @@ class LostWrite(Fault, frozen=True):
     path: str
     offset: int
     length: int
-    source: str  # the file whose bytes are there now; empty: zeros
+    other: str  # the file whose bytes are there now; empty: zeros
 
     def strike(self, nemesis: Nemesis) -> bool:
         disk = nemesis.disk(self.host)
@@ -63,13 +63,13 @@ class LostWrite(Fault, frozen=True):
         length = min(self.length, size - self.offset)
         if length <= 0 or not guarded(disk, self.path, self.offset, length):
             return False
-        found = disk.peek(self.source)[:length] if self.source else b""
+        found = disk.peek(self.other)[:length] if self.other else b""
         nemesis.budget.spoilt(self.host)
         disk.overwrite(self.path, self.offset, found.ljust(length, b"\0"))
         return True
 
     def sentence(self) -> str:
-        what = f"bytes of {self.source}" if self.source else "zeros"
+        what = f"bytes of {self.other}" if self.other else "zeros"
         return f"{self.host}: {what} in {self.path} at {self.offset}-{self.offset + self.length}"
 
 
@@ -148,6 +148,7 @@ def bit_rot(nemesis: Nemesis) -> Draws:
             offset = nemesis.random.randrange(size)
             if guarded(nemesis.disk(name), path, offset, 1):
                 yield 0, BitRot(name, path, offset, nemesis.random.randrange(8))
+                yield from _shown(nemesis, name)
                 return
 
 
@@ -163,6 +164,7 @@ def lost_write(nemesis: Nemesis) -> Draws:
             length = nemesis.random.choice((SECTOR, SECTOR, 8 * SECTOR))
             if guarded(disk, path, offset, length):
                 yield 0, LostWrite(name, path, offset, length, source)
+                yield from _shown(nemesis, name)
                 return
 
 
@@ -190,6 +192,13 @@ def wiped_disk(nemesis: Nemesis) -> Draws:
     if names:
         name = nemesis.chosen(names)
         yield 0, WipedDisk(name, nemesis.down_us(name))
+
+
+def _shown(nemesis: Nemesis, name: str) -> Draws:
+    """Much of what is spoilt shows at a restart only: half of the time there is one soon."""
+    if nemesis.random.random() < 0.5:
+        after = nemesis.random.randint(10_000, 2_000_000)
+        yield after, nemesis.random.choice((Crash(name, 100_000), PowerLoss(name, 100_000, nemesis.seed())))
 
 
 def _places(nemesis: Nemesis) -> list[tuple[str, str]]:

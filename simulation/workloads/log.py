@@ -193,6 +193,7 @@ class LogWorkload(Workload):
         self.bootstrap = run.machines.brokers
         self.topics: list[str] = []  # those that exist
         self._grown: dict[str, int] = {}  # topics that have more partitions than the shape says
+        self.acknowledged = 0  # sends that must not be lost
         self._number = 0
         self._question = 0
         self._generation = 0
@@ -303,6 +304,7 @@ class LogWorkload(Workload):
         assert isinstance(token, Sent)
         if self._waiting[token.host].pop(token.value, None) is None:
             return
+        self.acknowledged += outcome == "ok" and token.safe
         self.history.append(
             Op(
                 token.process,
@@ -329,10 +331,10 @@ class LogWorkload(Workload):
     # --- What is asked ---
 
     def send(self, command: Send) -> None:
-        """Unless the topic is not there yet, too much is unanswered, or the process is dead."""
+        """Unless topic or process are not there (yet, or any more), or too much is unanswered."""
         name = command.process
-        waiting = self._waiting[name]
-        if self.world.hosts[name].node is None:
+        waiting = self._waiting.get(name)
+        if waiting is None or command.index >= self.shape.partitions or self.world.hosts[name].node is None:
             return
         if command.topic not in self.topics or len(waiting) > MAX_OUTSTANDING:
             return

@@ -1,0 +1,105 @@
+"""Beyond the budget: more disks are spoilt than the cluster is entitled to survive. Then it must fail loudly.
+
+What is left of the promises:
+
+    SERVED     whatever a consumer reads was sent, to that partition, with exactly these bytes
+    REPORTED   if something acknowledged is gone, somebody has said so: a partition has no leader, a log was found
+               damaged, a disk was found to be another or an older one, or a node died and said why
+    LOUD       a node that cannot go on dies with a sentence (an assertion is one)
+
+Disks that only lied, or an older copy of a disk that nobody can tell from itself, cannot be reported: there is nothing
+to see. Everything else that checkers know is not asked here, and no convergence is waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..actors.broker_events import BadRecords, LogDamaged, LogQuarantined
+from ..actors.events import BrokerRegisteredEvent
+from ..actors.kernel import Address, Event
+from ..cluster.world import Host, World
+from .history import Op
+from .moves.spoilt_disks import BitRot, LostWrite, WipedDisk
+from .oracle import Checker
+from .views import images_of
+
+if TYPE_CHECKING:
+    from .run import Simulation
+
+LOOK_S = 15.0
+"""After the healing the clients go on for so long; then everything that can be read is read for as long again."""
+
+TOLERATED = frozenset(
+    (
+        "lost-write", "unseen", "duplicate", "inconsistent-offsets", "aborted-read", "nonmonotonic-poll", "poll-skip",
+        "int-nonmonotonic-poll", "int-poll-skip", "nonmonotonic-send", "stale-latest", "realtime-order",
+        "commit-regress", "commit-unknown",
+    )
+)  # fmt: skip
+"""Anomalies that such damage excuses: all but garbage."""
+
+REPORTS = (BadRecords, LogDamaged, LogQuarantined)
+
+
+class BeyondChecker(Checker):
+    """Counts what is reported."""
+
+    def __init__(self) -> None:
+        self.reports: list[str] = []
+        self._known: set[int] = set()  # brokers that were registered before
+
+    def happened(self, world: World, host: Host, actor: Address, event: Event) -> None:
+        strange = False
+        if isinstance(event, BrokerRegisteredEvent):
+            strange = event.broker in self._known and "data directory" in event.cause
+            self._known.add(event.broker)
+        if strange or isinstance(event, REPORTS):
+            self.premise("REPORTED")
+            self.reports.append(f"{host.name}: {event.sentence()}")
+
+
+def settle(run: Simulation, checker: BeyondChecker) -> list[str]:
+    """Heal, go on for a while, read what can be read, and judge. Returns what went wrong."""
+    world = run.world
+    run.nemesis.heal()
+    for workload in run.workloads.values():
+        workload.heal()
+    world.run_until(world.now + int(LOOK_S * 1e6))
+    for workload in run.workloads.values():
+        workload.finish()
+    world.run_until(world.now + int(LOOK_S * 1e6))
+    for workload in run.workloads.values():
+        workload.give_up()
+    run.workload.conclude()
+    world.run_until(world.now + int(LOOK_S * 1e6))
+    dead = [host for host in world.hosts.values() if host.node is None]
+    wrong = [f"LOUD: {host.name} died without a word" for host in dead if not host.stopped]
+    lost = missing(run.history)
+    if lost and _can_be_seen(run):
+        checker.premise("LOST")
+        leaderless = any(state.leader < 0 for host in world.hosts.values() for _, image in images_of(host)
+                         for state in image.partitions.values())  # fmt: skip
+        if not (leaderless or dead or checker.reports):
+            wrong.append(f"REPORTED: {len(lost)} acknowledged records are gone, as {lost[0]}, and nobody says so")
+    return wrong
+
+
+def missing(history: Sequence[Op]) -> list[str]:
+    """Acknowledged values that nobody has read, in partitions that the last reader has passed."""
+    seen = {value for op in history if op.kind == "poll" for _, value in op.read}
+    passed = {
+        op.key: max((offset for offset, _ in op.read), default=-1) for op in history if op.kind == "poll" and op.final
+    }
+    return sorted(
+        op.value
+        for op in history
+        if op.kind == "send" and op.outcome == "ok" and op.safe and op.value not in seen
+        and 0 <= op.offset <= passed.get(op.key, -1)
+    )  # fmt: skip
+
+
+def _can_be_seen(run: Simulation) -> bool:
+    """Whether there is damage of a kind that leaves a trace."""
+    return any(isinstance(step.action, BitRot | LostWrite | WipedDisk) for step in run.steps)

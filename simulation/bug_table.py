@@ -1,0 +1,158 @@
+"""The historic bugs that can be switched on, and what each was.
+
+At least one of the named invariants must be what is broken first, when a scenario that is made for the bug is played.
+`hunt` (`bugs`) takes seeds instead, and there any broken promise will do, if the seed keeps them all without the bug.
+
+To add one: `if bug("name")` where an actor guards against it (at most ten lines of the historic behaviour), and a row.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from . import scenarios
+from .scenarios import Scenario
+
+
+class Bug(msgspec.Struct, frozen=True):
+    """One bug that can be switched on."""
+
+    name: str
+    row: int  # of Appendix A of the reliability notes; 0: none of its own
+    history: str  # where it was found first
+    what: str
+    invariants: tuple[str, ...]  # that speak of it
+    scenario: Scenario | None = None  # that is made for it
+
+
+BUGS = (
+    Bug(
+        "ignore-divergence", 1, "KIP-101, KAFKA-3919", "a follower keeps a tail that its leader does not have",
+        ("P2", "P14"), scenarios.a_tail_comes_back,
+    ),
+    Bug(
+        "no-epoch-start-entry", 3, "KAFKA-7415", "an epoch is not in its leader's cache before the first write",
+        ("P15",), scenarios.two_elections,
+    ),
+    Bug(
+        "join-below-epoch-start", 4, "KAFKA-7128", "a follower joins the ISR before it has reached the leader's epoch",
+        ("P18", "P5"), scenarios.a_new_leader_that_knows_little,
+    ),
+    Bug(
+        "fetch-without-epoch", 6, "KAFKA-7395", "a fetch of an earlier leader epoch moves the high watermark",
+        ("P5", "P8", "P17"), scenarios.a_fetch_of_an_earlier_epoch,
+    ),
+    Bug(
+        "answers-of-other-epochs", 7, "KAFKA-7786, KAFKA-8429", "a follower cuts its log at the word of an old leader",
+        ("P13",), scenarios.an_answer_of_an_earlier_epoch,
+    ),
+    Bug(
+        "keep-cache-at-end", 8, "KAFKA-10706", "a cut at the very end keeps an epoch without records, for ever",
+        ("L5", "L6"), scenarios.elections_without_a_write,
+    ),
+    Bug(
+        "hw-before-truncation", 10, "KAFKA-14704", "a follower adopts the high watermark before it has cut its log",
+        ("P3",), scenarios.a_tail_comes_back,
+    ),
+    Bug(
+        "divergence-is-progress", 11, "KAFKA-13141", "a fetch from a log that differs counts as progress",
+        ("P5", "P8"), scenarios.a_tail_asks_to_join,
+    ),
+    Bug(
+        "hw-ignores-proposal", 13, "KAFKA-13091, KAFKA-13254", "the high watermark passes whoever is just joining",
+        ("P6",), scenarios.a_join_whose_answer_is_lost,
+    ),
+    Bug(
+        "fenced-may-join", 14, "KAFKA-13916 (KIP-841)", "a leader proposes a follower that is fenced",
+        ("P18",), scenarios.a_fenced_follower_keeps_up,
+    ),
+    Bug(
+        "any-broker-epoch", 15, "KAFKA-14617 (KIP-903), CVE-2018-1288", "a fetch of a dead or forged life counts",
+        ("P5", "P8", "P17"), scenarios.a_fetch_of_a_dead_life,
+    ),
+    Bug(
+        "hw-below-min-insync", 17, "KAFKA-15583", "the high watermark moves while too few are in sync",
+        ("P4", "P5", "P13"),
+    ),
+    Bug(
+        "vote-before-durable", 24, "KAFKA-10527", "a voter says what a loss of power would take back",
+        ("R2", "R3"),
+    ),
+    Bug(
+        "no-check-quorum", 25, "KAFKA-15489", "a controller goes on although no other hears it",
+        ("R13",), scenarios.a_controller_alone,
+    ),
+    Bug(
+        "read-uncommitted", 29, "KAFKA-9807", "consumers get what lies above the high watermark",
+        ("P20",),
+    ),
+    Bug(
+        "keep-recovery-point", 31, "KAFKA-9892, KAFKA-3968", "a log is cut below its recovery point, which stays",
+        ("DURABLE",), scenarios.a_crash_after_a_cut,
+    ),
+    Bug(
+        "forget-sequences", 40, "redpanda#3039", "the answer to a repeated write does not name the first one's offset",
+        ("P22",),
+    ),
+    Bug(
+        "no-lease", 46, "etcd#20418", "a leader that hears nobody goes on telling what it knows",
+        ("stale-latest",), scenarios.an_old_leader_and_its_listener,
+    ),
+    Bug(
+        "commit-old-epoch", 0, "Raft, figure 8", "a leader commits by counting records of an earlier epoch",
+        ("R7",),
+    ),
+    Bug(
+        "ack-before-replication", 0, "Kafka 0.8 (Jepsen, 2013)", "a write is acknowledged as soon as the leader has it",
+        ("P8",),
+    ),
+    Bug(
+        "unknown-epoch-passes", 2, "KIP-279, KAFKA-6361", "a follower goes on that has an epoch its leader never had",
+        ("P2", "P14", "P1", "P3", "R5"),
+    ),
+    Bug(
+        "forget-epoch-zero", 9, "KAFKA-10432", "a recovery forgets epoch 0",
+        ("P15",),
+    ),
+    Bug(
+        "empty-answer-forgets-epoch", 12, "KAFKA-15510", "after an answer without records a follower says no epoch",
+        ("P2", "P14", "P1", "P3"),
+    ),
+    Bug(
+        "unproved-keeps-place", 16, "KIP-966", "a disk that proves nothing may lead: last replica standing",
+        ("P4", "P5", "P13"),
+    ),
+    Bug(
+        "hw-waits-for-all", 18, "KAFKA-15021", "the high watermark waits for who is not in sync",
+        ("L5", "P8", "L6"),
+    ),
+    Bug(
+        "proposal-sent-once", 19, "KAFKA-14144", "a proposal whose answer is lost is never sent again",
+        ("L6",),
+    ),
+    Bug(
+        "expire-one-by-one", 22, "KAFKA-13173", "of several sessions that end at once, each is dealt with by itself",
+        ("P19",),
+    ),
+    Bug(
+        "sequences-before-append", 30, "KAFKA-6683", "a producer's sequence is taken although its batch is refused",
+        ("P8", "P22"),
+    ),
+    Bug(
+        "corruption-is-a-torn-tail", 45, "nats-server#7549", "what has rotted is cut away, wherever it is",
+        ("DURABLE", "P4", "P13", "P5"),
+    ),
+    Bug(
+        "first-back-leads", 0, "our own, before D97", "after a loss of power one disk's word is enough",
+        ("P4", "P13"),
+    ),
+)  # fmt: skip
+
+UNHUNTED = frozenset(
+    (
+        "clean-beyond-hw", "coordinator-without-lease", "expire-beyond-hw", "expire-live-offsets", "give-before-revoke",
+        "load-waits-for-records", "no-sync-timer", "old-copies-count", "purge-alone", "reply-before-commit",
+        "serve-half-loaded", "unbounded-group", "zombies-commit",
+    )
+)  # fmt: skip
+"""Switches in actors that no workload here comes near to yet."""

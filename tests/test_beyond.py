@@ -1,0 +1,39 @@
+"""Beyond what must be survived: clusters whose disks are spoilt everywhere fail loudly, and serve nothing wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from barnabas.simulation import swarm
+from barnabas.simulation.beyond import BeyondChecker, missing, settle
+from barnabas.simulation.history import Op
+from barnabas.simulation.moves.spoilt_disks import BitRot
+from barnabas.simulation.run import Options, Simulation, simulate
+from barnabas.simulation.schedule import Step
+from barnabas.simulation.swarm import SPOILING, Shape
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_cluster_whose_disks_are_all_spoilt_fails_loudly(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(swarm, "BEYOND", 1.0)
+    report = simulate(seed, 15, Options(shape=Shape(), beyond=True))
+    assert report.swarm.beyond
+    assert {*SPOILING} & {*report.swarm.weights}
+    assert report.violations == []
+
+
+def test_records_that_are_gone_without_a_word_are_noticed() -> None:
+    run = Simulation(1, Options(shape=Shape(), faults=False))
+    checker = BeyondChecker()
+    checker.oracle = run.oracle
+    run.start()
+    run.world.run_until(1_000_000)
+    run.history.append(Op("p9", "send", "t0-0", 1, 2, value="lost", offset=0))
+    run.steps.append(Step(1, BitRot("b1", "t0-0/0.log", 0, 0)))
+    assert [sentence for sentence in settle(run, checker) if sentence.startswith("REPORTED: 1 ")]
+
+
+def test_only_what_the_last_reader_has_passed_is_missing() -> None:
+    sent = [Op("p", "send", "t-0", 1, 2, value=name, offset=place) for place, name in enumerate("abc")]
+    read = Op("r", "poll", "t-0", 3, 4, read=[(1, "b")], final=True)
+    assert missing([*sent, read]) == ["a"]
