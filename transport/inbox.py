@@ -19,7 +19,7 @@ SKIP_AT_ONCE = 2_000
 
 
 class Inbox:
-    """The receiving half of a socket. Only to be asked when the socket had something (POLLIN) a moment ago."""
+    """The receiving half of a socket. To be asked when the socket may have something."""
 
     __slots__ = ("_skipping", "_socket", "refused")
 
@@ -38,7 +38,7 @@ class Inbox:
             return None
         try:
             frame = receive_frame(self._socket, AT_ONCE, False)
-        except zmq.Again:  # what was there has gone with its connection
+        except zmq.Again:  # the socket woke us for something else, or what was there has gone with its connection
             return None
         label: zmq.Frame | None = None
         if labelled:

@@ -1,8 +1,8 @@
 """The process around a node: one loop that gives it messages, time, durability and results, and does what it asks.
 
 A node is sans-IO, so this is all there is. One asyncio loop, and turns on it. A turn takes a few messages (at most 64,
-or 5 ms of them), lets due timers fire before and after, carries out the effects of each input at once, and at its end
-looks at the sockets again, starts a flush if anything is dirty, and sets one alarm for the next timer. Two things run
+or 5 ms of them), lets due timers fire, carries out the effects of each input at once, and at its end looks at the
+sockets again, starts a flush if anything is dirty, and sets one alarm for the next timer. Two things run
 elsewhere and come back as inputs: flushes, in one thread, and jobs, in a few.
 
 How it ends. `close`, or the node's own `stop`: a last flush is finished, what waited for it is sent, everything is
@@ -304,7 +304,6 @@ class Shell:
         node, sockets = self._node, self._sockets
         if node is None or sockets is None or self.ended is not None:
             return
-        self._advance(node)
         began = at = perf_counter()
         door = self._door
         for _ in range(TURN_MESSAGES):

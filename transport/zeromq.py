@@ -202,11 +202,11 @@ class Sockets:
 
     @property
     def pending(self) -> bool:
-        """Whether `receive` has something."""
+        """Whether `receive` may have something."""
         return bool(self._ready)
 
     def receive(self) -> Received | None:
-        """The next message, from each socket in turn. None: what came was refused. `settle` when nothing is pending."""
+        """The next message, from each socket in turn. None: it was refused, or is not there. `settle` afterwards."""
         line = self._ready.popleft()
         line.queued = False
         self._touch(line)
@@ -278,9 +278,10 @@ class Sockets:
 
     def _woken(self, line: _Line) -> None:
         if not self._closed and not line.socket.closed:
-            self._look(line)
-            if self.settle():
-                self._listener.ready()
+            if not line.queued:  # nearly always there is a message: to look first would cost as much as to try
+                line.queued = True
+                self._ready.append(line)
+            self._listener.ready()
 
     def _look(self, line: _Line) -> None:
         events = events_of(line.socket)
