@@ -6,6 +6,7 @@ cluster with one topic of 6 partitions and no client: processor time and proport
 """
 
 import argparse
+import os
 import shutil
 import statistics
 import subprocess
@@ -81,9 +82,10 @@ def _cpu(processes: list[psutil.Process]) -> float:
 
 def _barnabas(words: list[str], given: bytes = b"") -> float:
     """Run one command; how many seconds it took."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}  # as installed
     began = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", "barnabas", *words], input=given, capture_output=True, timeout=60, check=False
+        [sys.executable, "-m", "barnabas", *words], input=given, env=kept, capture_output=True, timeout=60, check=False
     )
     if done.returncode != 0:
         raise BarnabasError(f"`barnabas {' '.join(words)}` failed: {done.stderr.decode().strip()}")

@@ -28,12 +28,12 @@ def _zigzag(value: int) -> bytes:
     return bytes(out)
 
 
-_VARINTS = [_zigzag(i) for i in range(16384)]
+_VARINTS = [bytes((2 * i,)) for i in range(64)] + [bytes((i << 1 & 127 | 128, i >> 6)) for i in range(64, MOST)]
 
 
 def varint(value: int) -> bytes:
     """The zigzag varint of a number."""
-    return _VARINTS[value] if 0 <= value < 16384 else _zigzag(value)
+    return _VARINTS[value] if 0 <= value < MOST else _zigzag(value)
 
 
 class _Shapes(dict[tuple[int, int], tuple[bytes, bytes, bytes]]):
