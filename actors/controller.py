@@ -223,10 +223,11 @@ class Controller(Actor):
                 return administer(self.image, message, ctx)
 
     def _on_heartbeat(self, sender: Address, beat: BrokerHeartbeat, ctx: Context) -> None:
-        fresh = self.sessions.heard(beat, ctx.now)
+        deaf = self.registrations is not None and self.registrations.hearing.deaf(beat, ctx.now)
+        fresh = self.sessions.heard(beat, ctx.now, deaf=deaf)
         if self.registrations is None:
             return  # only an answer of the active controller means anything to a broker
-        reply, question = self.registrations.heartbeat(beat, fresh, ctx)
+        reply, question = self.registrations.heartbeat(beat, fresh and not deaf, ctx)
         ctx.send(sender, reply)
         if question is not None:
             self.decisions.ask(question, ctx)

@@ -65,6 +65,7 @@ class Membership:
         self._turn = 0
         self._asked = -1  # the controller that was asked last
         self._sequence = 0
+        self._answered = 0  # the last heartbeat that was answered by an active controller
         self._sent: OrderedDict[int, Millis] = OrderedDict()
 
     def holds_lease(self, now: Millis) -> bool:
@@ -158,7 +159,13 @@ class Membership:
         while len(self._sent) > 64:
             self._sent.popitem(last=False)
         beat = BrokerHeartbeat(
-            self._sequence, self.broker, self.broker_epoch, ctx.incarnation, metadata_end, self.state == "stopping"
+            self._sequence,
+            self.broker,
+            self.broker_epoch,
+            ctx.incarnation,
+            metadata_end,
+            self.state == "stopping",
+            self._answered,
         )
         for _, endpoint in sorted(self.controllers.items()):
             ctx.send(address(endpoint, "controller"), beat)
@@ -172,6 +179,7 @@ class Membership:
         sent = self._sent.get(reply.sequence)
         if sent is None or reply.error is not ErrorCode.NONE or 0 <= reply.controller_epoch < newest_epoch:
             return
+        self._answered = max(self._answered, reply.sequence)
         self.active = reply.leader
         self.fenced = reply.fenced
         if not reply.fenced:

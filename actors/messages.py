@@ -259,7 +259,10 @@ class Registered(Message, frozen=True):
 
 
 class BrokerHeartbeat(Message, frozen=True):
-    """To all controllers, every 250 ms. `metadata_offset`: the end of the metadata that this broker has applied."""
+    """To all controllers, every 250 ms. `metadata_offset`: the end of the metadata that this broker has applied.
+
+    `answered`: the last heartbeat that it knows to be answered, 0 for none (-1: it does not tell).
+    """
 
     sequence: int
     broker: int
@@ -267,6 +270,7 @@ class BrokerHeartbeat(Message, frozen=True):
     incarnation: Incarnation
     metadata_offset: int
     want_stop: bool
+    answered: int = -1
 
 
 class HeartbeatReply(Message, frozen=True):

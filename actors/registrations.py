@@ -10,8 +10,9 @@ of lives of its directory, and refused. A directory that comes back with a small
 once the session has ended, and proves nothing.
 
 Fencing is cheap and reversible, and safety never depends on when it happens: what matters are epochs. A broker is
-fenced when its session ends, or at once when its connection is refused (`PeerGone`), unless it was heard from since;
-one heartbeat takes that back. A hint that was false makes hints about that broker worthless for a while.
+fenced when its session ends (a heartbeat of one that hears no answer does not renew it: `hearing`), or at once when its
+connection is refused (`PeerGone`), unless it was heard from since; one heartbeat takes that back. A hint that was false
+makes hints about that broker worthless for a while.
 
 Stopping: the broker is told `may_stop` when it leads nothing, is in no ISR, and every live broker has applied the
 metadata that says so, so no client is sent to a broker that is gone (D6).
@@ -25,6 +26,7 @@ from typing import NamedTuple
 from .decisions import Decision, Question
 from .elections import Restart, damage_changes, fence_changes, registration_changes, stop_changes, unfence_changes
 from .errors import ErrorCode
+from .hearing import Hearing
 from .isr_changes import broker_error
 from .kernel import Context, Incarnation, Message, Millis
 from .messages import BrokerHeartbeat, HeartbeatReply, Partition, PeerGone, Register, Registered, ReportDamage
@@ -50,6 +52,7 @@ class Registrations:
         self._cluster_id = cluster_id
         self._image = image
         self._sessions = sessions
+        self.hearing = Hearing(sessions.session_ms // 6)
         self._hints: dict[int, _Hint] = {}
         self._deaf_until: dict[int, Millis] = {}  # hints about these brokers are ignored
         self._left: dict[int, int] = {}  # stopping broker -> metadata end that shows it without any duty
@@ -204,7 +207,9 @@ class Registrations:
 
     def _fence_expired(self, now: Millis) -> Decision:
         brokers = self._sessions.expired(self._image, now)
-        return self._fence(brokers, f"no heartbeat for {self._sessions.session_ms} ms")
+        deaf = bool(brokers) and all(self.hearing.hears_nothing(broker) for broker in brokers)
+        silent = f"no heartbeat for {self._sessions.session_ms} ms"
+        return self._fence(brokers, "it hears no answer to its heartbeats" if deaf else silent)
 
     def peer_gone(self, gone: PeerGone, now: Millis) -> Question | None:
         """A connection was refused: fence that broker, unless there is reason to doubt."""

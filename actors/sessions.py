@@ -38,14 +38,20 @@ class Sessions:
         contact = self._contacts.get(broker)
         return contact if contact is not None and contact.incarnation == incarnation else None
 
-    def heard(self, beat: BrokerHeartbeat, now: Millis) -> bool:
-        """A heartbeat arrived. One of an older life, or overtaken by another, or a copy, is no sign of life: False."""
+    def heard(self, beat: BrokerHeartbeat, now: Millis, *, deaf: bool = False) -> bool:
+        """A heartbeat arrived. One of an older life, or overtaken by another, or a copy, is no sign of life: False.
+
+        That of a `deaf` broker tells how far it is, and does not renew its session.
+        """
         known = self._contacts.get(beat.broker)
         if known is not None and beat.broker_epoch < known.broker_epoch:
             return False
         if known is not None and known.incarnation == beat.incarnation and beat.sequence <= known.sequence:
             return False
-        contact = Contact(beat.incarnation, beat.broker_epoch, now, beat.metadata_offset, beat.sequence)
+        same = known is not None and known.incarnation == beat.incarnation
+        at = known.at if deaf and same and known is not None else now
+        ended = deaf and same and known is not None and known.ended
+        contact = Contact(beat.incarnation, beat.broker_epoch, at, beat.metadata_offset, beat.sequence, ended)
         self._contacts[beat.broker] = contact
         return True
 

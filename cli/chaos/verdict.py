@@ -23,7 +23,8 @@ LEASE_US = 3_000_000  # a leader that was cut off may tell an old end for so lon
 LOST = ("lost-write", "unseen")
 DOUBLED = ("duplicate",)
 SHOWN = 20  # anomalies that are told in words
-MORE_DESCRIPTORS, MORE_THREADS, MORE_BYTES = 60, 10, 120 << 20  # a node may have, after all is healed
+# What a node may have more, after all is healed. Its pools of threads fill up to 12 as they are first needed.
+MORE_DESCRIPTORS, MORE_THREADS, MORE_BYTES = 60, 14, 120 << 20
 
 
 class Claim(msgspec.Struct, frozen=True):
