@@ -14,9 +14,6 @@ from .group_settings import GroupSettings
 from .kernel import Context
 from .messages import CommitOffsets, JoinGroup
 
-MAX_MEMBERS = 1_000
-"""Members of a group, with those that were promised a place (KAFKA-7641)."""
-
 MAX_MEMBER_BYTES = 64 << 10
 """What a member may say to its leader, over all protocols."""
 
@@ -63,10 +60,11 @@ def check_join(request: JoinGroup, settings: GroupSettings) -> None:
         raise Refused(ErrorCode.INVALID_REQUEST, reason)
 
 
-def check_room(group: ClassicGroup) -> None:
-    """Raises Refused if the group is full."""
-    if len(group.members) + len(group.promised) >= MAX_MEMBERS and not bug("unbounded-group"):
-        raise Refused(ErrorCode.GROUP_MAX_SIZE_REACHED, f"Group {group.name} has {MAX_MEMBERS} members already.")
+def check_room(group: ClassicGroup, settings: GroupSettings) -> None:
+    """Raises Refused if the group is full, with those that were promised a place (KAFKA-7641)."""
+    if len(group.members) + len(group.promised) >= settings.max_members and not bug("unbounded-group"):
+        reason = f"Group {group.name} has {settings.max_members} members already."
+        raise Refused(ErrorCode.GROUP_MAX_SIZE_REACHED, reason)
 
 
 def member_of(group: ClassicGroup | None, request: GroupRequest, name: str, instance: str) -> LiveMember:

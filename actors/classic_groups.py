@@ -115,7 +115,7 @@ class ClassicGroups:
 
     def _join_new(self, group: ClassicGroup, sender: Address, request: JoinGroup, ctx: Context) -> None:
         name = new_member(request.client_id, ctx)
-        check_room(group)
+        check_room(group, self._settings)
         if not request.needs_id:
             self._admit(group, name, sender, request, ctx)
             return
@@ -135,7 +135,7 @@ class ClassicGroups:
             self._rejoin(group, sender, request, ctx)
             return
         if known is None:
-            check_room(group)
+            check_room(group, self._settings)
             self._admit(group, new_member(request.client_id, ctx), sender, request, ctx)
             return
         self._replace(group, known, sender, request, ctx)

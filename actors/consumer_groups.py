@@ -36,9 +36,6 @@ from .messages import GroupHeartbeat
 from .reconciliation import reconcile
 from .topic_patterns import matching, pattern_problem
 
-MAX_MEMBERS = 1_000
-"""Members of a group: an assignment of all of them is one record batch, and made within one handler."""
-
 MAX_MEMBER_BYTES = 64 << 10
 """What a member may say of itself: names, expression and metadata."""
 
@@ -63,8 +60,9 @@ class Said(NamedTuple):
 class Draft:
     """A group as it might become. Methods raise Refused for what cannot be."""
 
-    def __init__(self, group: Group, topics: Topics, wall: Millis) -> None:
+    def __init__(self, group: Group, topics: Topics, wall: Millis, max_members: int = 1_000) -> None:
         self.name = group.name
+        self._max_members = max_members
         self.topics = topics
         self._group = group
         self._before = group.consumer
@@ -97,8 +95,8 @@ class Draft:
             return self._replace(request, namesake, gone)
         if known is not None:
             return replace(known, previous=JOINING)
-        if len(self.state.members) >= MAX_MEMBERS and not bug("unbounded-group"):
-            reason = f"Group {self.name} has {MAX_MEMBERS} members already."
+        if len(self.state.members) >= self._max_members and not bug("unbounded-group"):
+            reason = f"Group {self.name} has {self._max_members} members already."
             raise Refused(ErrorCode.GROUP_MAX_SIZE_REACHED, reason)
         joined = self.state.value.joined + 1
         self.state.value = replace(self.state.value, joined=joined)

@@ -218,7 +218,7 @@ class Controller(Actor):
             case ReserveProducerIds():
                 return reserve(self.image, message)
             case CreateInternalTopic():
-                return create_internal(self.image, message, ctx)
+                return create_internal(self.image, message, ctx, self.config.internal_configs)
             case _:
                 return administer(self.image, message, ctx)
 

@@ -18,6 +18,7 @@ class ControllerConfig(msgspec.Struct, frozen=True):
     default_partitions: int = 1
     default_replication: int = 1
     default_configs: dict[str, str] = {}
+    internal_configs: dict[str, str] = {}  # of the cluster's own topics, instead of what `internal_topics` says
 
 
 class ControllerPicture(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ dict; the heap is corrected when a deadline comes up that has moved meanwhile, s
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from heapq import heappop, heappush
 from typing import Generic, TypeVar
 
@@ -26,6 +26,10 @@ class Deadlines(Generic[K]):
 
     def __len__(self) -> int:
         return len(self._at)
+
+    def keys(self) -> Iterable[K]:
+        """All that have a deadline."""
+        return self._at.keys()
 
     def at(self, key: K) -> Millis | None:
         """When this key is due; None if it has no deadline."""

@@ -8,10 +8,11 @@ should be few, as long as nobody waits the longer for that. Batches are grouped 
   leader): one request to each in a linger, at the same time, so that brokers flush once for all that they lead and
   follow.
 * While a request to a leader is unanswered only full batches leave for it; what is due goes on taking records until
-  the answer comes (Nagle's rule, RFC 896), or for `PATIENCE_MS`, if the answer has far to go. So a cluster that is
-  slow, or has many partitions, gets fewer and larger batches by itself, and latency under load stays a small multiple
-  of the time an answer takes. Without that a hundred partitions mean 20,000 batches a second, whatever the load, and
-  queues that only grow.
+  the answer comes (Nagle's rule, RFC 896), or for `PATIENCE_MS`, if the answer has far to go. And departures are
+  `PACE` times as far apart as answers take. So a cluster that is slow, or has many partitions, gets fewer and larger
+  batches by itself, the machines do not work on small ones all of their time, and latency under load stays a small
+  multiple of the time an answer takes. Without that a hundred partitions mean 20,000 batches a second, whatever the
+  load, and queues that only grow.
 * What must go again goes at once.
 
 None of this is about order or safety: that is the business of a `Lane`. Whoever changes a lane says so (`opened`,
@@ -29,7 +30,10 @@ from .kernel import Address, Millis
 from .leadership import Leaderships, Route
 from .messages import Partition
 
-PATIENCE_MS = 20
+PACE = 1.5
+"""Departures are at least so many times as far apart as answers take: then whoever answers has time for others too."""
+
+PATIENCE_MS = 50
 """For so long after a request to a leader, while that is unanswered, only full batches leave for it."""
 
 
@@ -61,6 +65,8 @@ class Departures:
         self._leaders: dict[Address | None, _Leader] = {}
         self._at: dict[Partition, _Leader] = {}
         self._sent_at: dict[Address, Millis] = {}  # the last request with batches that were not full
+        self._departed = Millis(0)  # the newest of these
+        self._takes: dict[Address, float] = {}  # how long an answer takes, in milliseconds, smoothed
 
     def __iter__(self) -> Iterator[Lane]:
         """The busy lanes."""
@@ -80,6 +86,11 @@ class Departures:
         leader = self._at.get(partition)
         if leader is not None:
             leader.stale = True
+
+    def answered(self, to: Address, took_ms: int) -> None:
+        """A request was answered after so long."""
+        before = self._takes.get(to, 0.0)
+        self._takes[to] = before + (min(took_ms, PATIENCE_MS) - before) / 8
 
     def look_at_all(self) -> None:
         """Anything may have changed, also who leads."""
@@ -133,6 +144,11 @@ class Departures:
         self._at[lane.partition] = leader
         return leader
 
+    def _apart_ms(self) -> int:
+        """How far departures are apart: by the slowest of those that something waits for."""
+        slowest = max(self._takes.get(to, 0.0) for to in self._leaders if to is not None)
+        return min(PATIENCE_MS, int(PACE * slowest))
+
     def _look(self, to: Address | None, leader: _Leader, now: Millis, due: bool, going: list[Leaving]) -> None:
         unanswered = False
         waiting: list[Lane] = []
@@ -152,13 +168,14 @@ class Departures:
         leader.held = None
         if not due or not waiting:
             return
-        if to is not None and unanswered:
-            held = Millis(self._sent_at.get(to, now) + PATIENCE_MS)
-            if held > now:
-                leader.held = held
-                return
         if to is not None:
-            self._sent_at[to] = now
+            held = self._departed + self._apart_ms() if self._departed < now else now  # others leave now: so may this
+            if unanswered:
+                held = max(held, self._sent_at.get(to, now) + PATIENCE_MS)
+            if held > now:
+                leader.held = Millis(held)
+                return
+            self._sent_at[to] = self._departed = now
         going += [Leaving(lane, self._leaderships.route(lane.partition), partial=True) for lane in waiting]
 
 

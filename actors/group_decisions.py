@@ -113,6 +113,10 @@ class Desk(Protocol):
         """Decide something as soon as nothing is on its way to the log, so that it is decided on what is then so."""
         ...
 
+    def look_later(self, group: str, ctx: Context) -> None:
+        """What was to be done about its topics could not be written: do it later."""
+        ...
+
     def write(self, group: str, decision: Decision, ctx: Context, refused: Callable[[Context], None] | None) -> None:
         """Write a decision that was made just now. `refused` is called if it could not be written."""
         ...

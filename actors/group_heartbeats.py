@@ -38,6 +38,7 @@ from .group_messages import (
 )
 from .group_offsets import Order
 from .group_records import MemberState, grouped, partitions_of
+from .group_settings import GroupSettings
 from .group_state import ConsumerGroup, Group
 from .kernel import Address, Context, Event, Millis
 from .messages import GroupHeartbeat, GroupHeartbeatDone
@@ -68,11 +69,11 @@ class _Told(msgspec.Struct, frozen=True):
 
 
 class Heartbeats:
-    """See the module's essay. `session_ms` and `grace_ms` are the configuration's."""
+    """See the module's essay."""
 
-    def __init__(self, desk: Desk, session_ms: int, grace_ms: int) -> None:
-        self.session_ms = session_ms
-        self.grace_ms = grace_ms
+    def __init__(self, desk: Desk, settings: GroupSettings) -> None:
+        self.settings = settings
+        self.session_ms = settings.session_ms
         self._desk = desk
         self._topics = desk.topics
         self._presence = Presence()
@@ -108,7 +109,7 @@ class Heartbeats:
                 answer = self._answer(group, group.consumer, waiting, ctx)
                 self._desk.write(group.name, Decision(replies=[(sender, answer)]), ctx, None)
             return
-        draft = Draft(group, self._topics, ctx.wall)
+        draft = Draft(group, self._topics, ctx.wall, self.settings.max_members)
         namesake = draft.state.static.get(request.instance, "") if request.instance else ""
         draft.beat(request, gone=self._presence.gone((group.name, namesake)))
         self._touch(group, waiting, ctx)
@@ -309,6 +310,7 @@ class Heartbeats:
         """What was to be told was not written, so it was not told; and who was to go is still there."""
         for member in answered:
             self._told.pop((name, member), None)
+        self._desk.look_later(name, ctx)
         group = self._desk.groups.get(name)
         for member in group.consumer.members if group is not None and group.consumer is not None else ():
             if not self._presence.expected((name, member)):
@@ -393,7 +395,7 @@ class Heartbeats:
         member = None if group is None or group.consumer is None else group.consumer.members.get(place[1])
         if member is None or member.epoch == LEAVING_FOR_A_WHILE or member.grace_ms is None:
             return None
-        return self.grace_ms if member.grace_ms == COORDINATORS_GRACE else member.grace_ms
+        return self.settings.grace_ms if member.grace_ms == COORDINATORS_GRACE else member.grace_ms
 
     # --- Terms ---
 

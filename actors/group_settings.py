@@ -16,3 +16,4 @@ class GroupSettings(msgspec.Struct, frozen=True):
     retention_ms: int = 7 * 24 * 3_600_000  # offsets of a group that has no members are kept for so long
     observed_ms: int = 3_600_000  # and at least so long after a coordinator has begun to look
     max_groups: int = 10_000  # at one broker
+    max_members: int = 1_000  # of a group: an assignment of all of them is one record batch, made within one handler

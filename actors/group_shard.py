@@ -7,12 +7,14 @@ broker in the same node answers within the turn), so everything is decided on a 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from functools import partial
 
 from .classic_checks import check_commit
 from .classic_groups import ClassicGroups
 from .coordinator_log_messages import TermBegan
+from .deadlines import Deadlines
 from .errors import ErrorCode
 from .group_admin import delete_group, describe, listing, state_of
 from .group_admin_messages import GroupListing
@@ -40,6 +42,12 @@ from .messages import (
 )
 from .shard import Parked, Shard
 
+LOOK_AGAIN_MS = 1_000
+"""When to look again at the topics of a group if what followed from them could not be written."""
+
+MAX_REMEMBERED = 1_000
+"""Changes from outside that are remembered by one partition's coordinator."""
+
 MAX_PARKED = 10_000
 """Answers that wait for their commit at one partition's coordinator; one more request is told to come again."""
 
@@ -62,11 +70,13 @@ class GroupShard:
         self.states = GroupStates()
         self.log = Shard(term, self.states)
         self.unreadable = ""  # why its records cannot be read, or empty
-        self.heartbeats = Heartbeats(self, settings.session_ms, settings.grace_ms)
+        self.heartbeats = Heartbeats(self, settings)
         self.classic = ClassicGroups(self, settings)
         self.expiry = Expiry(self, settings)
         self._room = room  # whether this broker may take on another group
         self._order = Order()
+        self._remembered: OrderedDict[tuple[type, str, int], GroupReply] = OrderedDict()  # what outsiders had changed
+        self._looks: Deadlines[str] = Deadlines()  # when to look again at the topics of a group
 
     @property
     def groups(self) -> Mapping[str, Group]:
@@ -102,7 +112,10 @@ class GroupShard:
             if joins and not group.known and not self._room():
                 reason = f"This broker coordinates {self.settings.max_groups} groups already: delete some."
                 raise Refused(ErrorCode.GROUP_MAX_SIZE_REACHED, reason)
+            known = self._known(request)
             match request:
+                case _ if known is not None:
+                    self.log.answer(sender, known, ctx)
                 case GroupHeartbeat():
                     self._beat(group, sender, request, ctx)
                 case CommitOffsets():
@@ -112,15 +125,13 @@ class GroupShard:
                 case JoinGroup() | SyncGroup() | ClassicHeartbeat() | LeaveGroup():
                     self.classic.serve(group, sender, request, ctx)
                 case DeleteOffsets():
-                    self.write(group.name, delete(self._seen(group), sender, request, self.topics), ctx, None)
+                    self._change(request, delete(self._seen(group), sender, request, self.topics), ctx)
                 case DescribeGroup():
                     decision = describe(self._seen(group), self._state(group), sender, request)
                     self.write(group.name, decision, ctx, None)
                 case DeleteGroup():
-                    decision = delete_group(group, self.members(group.name), sender, request)
-                    self.write(group.name, decision, ctx, None)
-                    if decision.entries:
-                        self.classic.forget(group.name)
+                    self._change(request, delete_group(group, self.members(group.name), sender, request), ctx)
+                    self.classic.forget(group.name)
                 case _:
                     raise Refused(ErrorCode.INVALID_REQUEST, f"{type(request).__name__} is not known here.")
         except Refused as refused:
@@ -140,8 +151,35 @@ class GroupShard:
             check_commit(live, request)
         else:
             check_committer(group, request)
-        if not self._order.late((request.group, request.member), request.sequence):
-            self.write(group.name, commit(group, sender, request, self.topics, ctx.wall), ctx, None)
+        if self._order.late((request.group, request.member), request.sequence):
+            return
+        decision = commit(group, sender, request, self.topics, ctx.wall)
+        if request.member:
+            self.write(group.name, decision, ctx, None)
+        else:
+            self._change(request, decision, ctx)
+
+    # --- Changes from outside ---
+
+    def _known(self, request: GroupRequest) -> GroupReply | None:
+        """What was answered to this very change before. An old copy of it must not be done again.
+
+        Only for who names the term: its ids are drawn at random, so no two have the same.
+        """
+        named = request.leader_epoch >= 0 and not getattr(request, "member", "")
+        return self._remembered.get((type(request), request.group, request.id)) if named else None
+
+    def _change(self, request: GroupRequest, decision: Decision, ctx: Context) -> None:
+        """Write what somebody wants who is in no group, and remember what was said to it for as long as the term."""
+        place = (type(request), request.group, request.id)
+        if decision.entries and request.leader_epoch >= 0:
+            self._remembered[place] = decision.replies[0][1]
+            if len(self._remembered) > MAX_REMEMBERED:
+                self._remembered.popitem(last=False)
+        self.write(request.group, decision, ctx, lambda ctx: self._forget(place))
+
+    def _forget(self, place: tuple[type, str, int]) -> None:
+        self._remembered.pop(place, None)
 
     def _seen(self, group: Group) -> Group:
         """A group with what is going on in it, for people: in the classic protocol not all of that is written."""
@@ -163,6 +201,14 @@ class GroupShard:
             self.log.later(action)
         else:
             action(ctx)
+
+    @property
+    def looking(self) -> set[str]:
+        """The groups whose topics are to be looked at again."""
+        return set(self._looks.keys())
+
+    def look_later(self, group: str, ctx: Context) -> None:
+        self._looks.set(group, Millis(ctx.now + LOOK_AGAIN_MS))
 
     def write(self, group: str, decision: Decision, ctx: Context, refused: Callable[[Context], None] | None) -> None:
         """Have the entries of a decision written; apply, and answer what may be answered then."""
@@ -224,7 +270,7 @@ class GroupShard:
             return
         gone = {partition.topic for partition in group.offsets if partition.topic not in self.topics.by_id}
         if gone:
-            self.write(name, Decision(of_topics(group, gone)), ctx, None)
+            self.write(name, Decision(of_topics(group, gone)), ctx, partial(self.look_later, name))
             self.when_free(partial(self._members_moved, name), ctx)
         else:
             self.heartbeats.topics_moved(group, ctx)
@@ -247,7 +293,7 @@ class GroupShard:
     def next_deadline(self) -> Millis | None:
         """When `on_time` has something to do."""
         classic, expiry = self.classic.next_deadline(), self.expiry.next_deadline()
-        found = (self.heartbeats.next_deadline(), classic, expiry, self.log.patience)
+        found = (self.heartbeats.next_deadline(), classic, expiry, self.log.patience, self._looks.next())
         return min((at for at in found if at is not None), default=None)
 
     def on_time(self, late: bool, ctx: Context) -> None:
@@ -255,6 +301,8 @@ class GroupShard:
         self.heartbeats.on_time(late, ctx)
         self.classic.on_time(late, ctx)
         self.expiry.on_time(ctx)
+        for name in self._looks.due(ctx.now):
+            self.topics_moved(name, ctx)
         for parked in self.log.impatient(ctx.now):
             reason = "Too few replicas are in sync: it may be committed later."
             self._instead(parked, ErrorCode.COORDINATOR_NOT_AVAILABLE, reason, ctx)

@@ -242,6 +242,12 @@ class Groups(Actor):
             if shard.log.loaded:
                 self._look_later(shard, shard.concerned(names), ctx)
 
+    def looking_at(self, partition: Partition) -> set[str]:
+        """The groups of a partition that are still to be looked at because topics have moved."""
+        shard = self.shards.get(partition)
+        later = set() if shard is None else shard.looking
+        return later | {name for place, _, name in self._to_look_at if place == partition}
+
     def _look_later(self, shard: GroupShard, names: Iterable[str], ctx: Context) -> None:
         self._to_look_at += [(shard.log.partition, shard.log.leader_epoch, name) for name in names]
         if self._to_look_at:

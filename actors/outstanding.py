@@ -11,11 +11,13 @@ from .messages import Partition
 class Request:
     """A `Produce` on its way."""
 
-    __slots__ = ("batches", "to")
+    __slots__ = ("answered", "batches", "sent_at", "to")
 
-    def __init__(self, to: Address, batches: dict[Partition, Batch]) -> None:
+    def __init__(self, to: Address, batches: dict[Partition, Batch], sent_at: Millis) -> None:
         self.to = to
         self.batches = batches
+        self.sent_at = sent_at
+        self.answered = False  # in part, at least
 
 
 class Requests:
@@ -31,9 +33,9 @@ class Requests:
         """The request, if an answer to it still means anything."""
         return self._by_id.get(request_id)
 
-    def add(self, request_id: int, to: Address, batches: dict[Partition, Batch]) -> None:
+    def add(self, request_id: int, to: Address, batches: dict[Partition, Batch], now: Millis) -> None:
         """It goes out."""
-        self._by_id[request_id] = Request(to, batches)
+        self._by_id[request_id] = Request(to, batches, now)
 
     def over(self, batch: Batch) -> None:
         """This batch has its outcome."""

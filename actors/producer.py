@@ -369,7 +369,7 @@ class ProducerActor(Actor):
             for partition, batch in batches.items():
                 self._report(self._lanes.by_partition[partition].written(batch, -1))
             return
-        self._requests.add(request_id, to, batches)
+        self._requests.add(request_id, to, batches, ctx.now)
         ctx.set_timer(RequestDue(request_id), settings.request_timeout_ms)
 
     def _set_wake(self, ctx: Context) -> None:
@@ -392,6 +392,9 @@ class ProducerActor(Actor):
         request = self._requests.get(message.id)
         if request is None:
             return
+        if not request.answered:
+            request.answered = True
+            self._departures.answered(request.to, ctx.now - request.sent_at)
         for answer in message.batches:
             self._departures.look_at(answer.partition)
             batch = request.batches.get(answer.partition)

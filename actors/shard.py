@@ -108,6 +108,9 @@ class Shard:
             return
         elif part.records is not None:
             data = memoryview(part.records.data)
+            if len(data) > LOAD_BYTES and bug("load-waits-for-records"):
+                ctx.set_timer(LoadTimer(self.partition, self.leader_epoch), RETRY_MS)
+                return
             self._state.load(data)
             for _, header in iter_headers(data):
                 self._position = header.next_offset

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64encode
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 
 from .admin_requests import NO_TOPIC, Refused, Ruling, topic_called
@@ -71,8 +71,13 @@ def delete(image: MetadataImage, request: DeleteTopic) -> Ruling:
     return Ruling([TopicDeleted(topic.id)], "a client deleted it", topic.id)
 
 
-def create_internal(image: MetadataImage, message: CreateInternalTopic, ctx: Context) -> Decision:
-    """Make one of the cluster's own topics, at the word of any live broker; it may be there already."""
+def create_internal(
+    image: MetadataImage, message: CreateInternalTopic, ctx: Context, configs: Mapping[str, str] | None = None
+) -> Decision:
+    """Make one of the cluster's own topics, at the word of any live broker; it may be there already.
+
+    `configs` are instead of what the table of internal topics says.
+    """
 
     def answer(error: ErrorCode, topic_id: TopicId = NO_TOPIC, reason: str = "") -> Decision:
         return Decision([], reply=lambda: InternalTopicCreated(message.id, error, topic_id, image.controller, reason))
@@ -93,7 +98,7 @@ def create_internal(image: MetadataImage, message: CreateInternalTopic, ctx: Con
         created = _placed(image, topic_id, range(wanted.partitions), defaults.replication)
     except Refused as refused:
         return answer(refused.error, reason=refused.reason)
-    records = [TopicCreated(topic_id, wanted.name, dict(wanted.configs)), *created]
+    records = [TopicCreated(topic_id, wanted.name, {**wanted.configs, **(configs or {})}), *created]
 
     def reply() -> Message:
         return InternalTopicCreated(message.id, ErrorCode.NONE, topic_id, image.controller)

@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -13,6 +13,9 @@ from .arguments import WrongUsage
 
 if TYPE_CHECKING:
     from ..simulation.bugs import Hunt
+    from ..simulation.report import Report
+
+    Found = tuple[int, bool, Report]
 
 
 def run_bugs(arguments: argparse.Namespace) -> int:
@@ -55,8 +58,17 @@ def run_bugs(arguments: argparse.Namespace) -> int:
 
 
 def _hunts(names: list[str], arguments: argparse.Namespace) -> "Iterator[Hunt]":
+    from ..simulation.bugs import Hunt, named
+
     search = partial(_hunt, seeds=arguments.at_most)
     jobs = min(arguments.jobs or os.cpu_count() or 1, len(names))
+    for name, (runs, found, report) in zip(names, _all(search, names, jobs), strict=True):
+        bug = named(name)
+        assert bug is not None
+        yield Hunt(bug, runs, found, report)
+
+
+def _all(search: "Callable[[str], Found]", names: list[str], jobs: int) -> "Iterator[Found]":
     if jobs == 1:
         yield from map(search, names)
         return
@@ -66,7 +78,8 @@ def _hunts(names: list[str], arguments: argparse.Namespace) -> "Iterator[Hunt]":
         yield from pool.map(search, names)
 
 
-def _hunt(name: str, seeds: int) -> "Hunt":
+def _hunt(name: str, seeds: int) -> "Found":
+    """What can travel between processes, as scenarios cannot."""
     from msgspec.structs import replace
 
     from ..simulation.bugs import hunt, named
@@ -74,9 +87,7 @@ def _hunt(name: str, seeds: int) -> "Hunt":
     bug = named(name)
     assert bug is not None
     found = hunt(bug, seeds)
-    report = replace(found.report, history=[])
-    # Scenarios are functions, which need not travel between processes.
-    return replace(found, bug=replace(bug, scenario=None), report=report)
+    return found.runs, found.found, replace(found.report, history=[])
 
 
 def _by(hunt: "Hunt") -> str:

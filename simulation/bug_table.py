@@ -8,10 +8,14 @@ To add one: `if bug("name")` where an actor guards against it (at most ten lines
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
 
-from . import scenarios
-from .scenarios import Scenario
+from . import group_scenarios, scenarios
+from .group_scenarios import GroupStage, stage
+from .scenarios import Stage
 
 
 class Bug(msgspec.Struct, frozen=True):
@@ -22,7 +26,8 @@ class Bug(msgspec.Struct, frozen=True):
     history: str  # where it was found first
     what: str
     invariants: tuple[str, ...]  # that speak of it
-    scenario: Scenario | None = None  # that is made for it
+    scenario: Callable[[Any], None] | None = None  # that is made for it
+    stages: Callable[[int], Stage] = Stage  # what the scenario is played on, by seed
 
 
 BUGS = (
@@ -107,6 +112,46 @@ BUGS = (
         ("P8",),
     ),
     Bug(
+        "expire-live-offsets", 41, "KAFKA-13636, KAFKA-8069", "offsets of a group that has members are forgotten",
+        ("G7",), group_scenarios.a_group_that_commits_seldom, stage({"retention_ms": 1_500, "keep_us": 3_000_000}),
+    ),
+    Bug(
+        "no-sync-timer", 42, "KAFKA-12890, KAFKA-9752", "a round of the classic protocol waits for its leader for ever",
+        ("GL1",), group_scenarios.a_leader_that_does_not_sync, stage({"classic": 2}),
+    ),
+    Bug(
+        "load-waits-for-records", 43, "KAFKA-7286, KAFKA-9065", "a coordinator never ends to read its partition",
+        ("GL2",), group_scenarios.a_group_larger_than_a_read, stage({"classic": 2, "weight": 40_000}),
+    ),
+    Bug(
+        "serve-half-loaded", 0, "KAFKA-5600", "a coordinator answers before it has read everything",
+        ("G6",), group_scenarios.a_coordinator_that_has_read_half, GroupStage,
+    ),
+    Bug(
+        "reply-before-commit", 0, "Kafka before KIP-1041", "a commit is answered before it is committed",
+        ("G6",), group_scenarios.a_coordinator_alone_with_its_members, GroupStage,
+    ),
+    Bug(
+        "zombies-commit", 0, "KAFKA-8225, KAFKA-14499", "who was put out of its group commits all the same",
+        ("G5",), group_scenarios.a_member_that_slept, GroupStage,
+    ),
+    Bug(
+        "give-before-revoke", 0, "KIP-848", "a partition is given to another one before its owner has let go",
+        ("G1", "G2"), group_scenarios.a_member_that_lets_go_late, stage({"slow_us": 1_000_000}),
+    ),
+    Bug(
+        "old-copies-count", 0, "datagrams", "an old copy of a commit takes a group back",
+        ("G6",), group_scenarios.a_commit_that_comes_again, stage({"keep_us": 1_000_000}),
+    ),
+    Bug(
+        "coordinator-without-lease", 0, "etcd#20418", "a coordinator that hears nobody goes on telling what it knows",
+        ("G6",), group_scenarios.an_old_coordinator_and_its_listener, stage({"session_ms": 30_000}),
+    ),
+    Bug(
+        "unbounded-group", 0, "KAFKA-7641", "a group takes any number of members",
+        ("G8",), group_scenarios.a_member_too_many, stage({"max_members": 2}),
+    ),
+    Bug(
         "unknown-epoch-passes", 2, "KIP-279, KAFKA-6361", "a follower goes on that has an epoch its leader never had",
         ("P2", "P14", "P1", "P3", "R5"),
     ),
@@ -148,11 +193,5 @@ BUGS = (
     ),
 )  # fmt: skip
 
-UNHUNTED = frozenset(
-    (
-        "clean-beyond-hw", "coordinator-without-lease", "expire-beyond-hw", "expire-live-offsets", "give-before-revoke",
-        "load-waits-for-records", "no-sync-timer", "old-copies-count", "purge-alone", "reply-before-commit",
-        "serve-half-loaded", "unbounded-group", "zombies-commit",
-    )
-)  # fmt: skip
+UNHUNTED = frozenset(("clean-beyond-hw", "expire-beyond-hw", "purge-alone"))
 """Switches in actors that no workload here comes near to yet."""

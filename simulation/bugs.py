@@ -76,7 +76,7 @@ def rehearse(bug: Bug) -> Hunt:
     assert bug.scenario is not None, f"{bug.name} has no scenario"
     with injected(bug.name):
         for number in range(1, PERFORMANCES + 1):
-            report = play(bug.scenario, number)
+            report = play(bug.scenario, number, bug.stages)
             if report.broken in bug.invariants or number == PERFORMANCES:
                 return Hunt(bug, number, report.broken in bug.invariants, report)
     raise AssertionError("at least one performance is given")

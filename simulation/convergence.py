@@ -97,6 +97,10 @@ class Convergence:
 
     def in_sync(self) -> bool:
         """L4, L6, L9, and what workloads say of themselves."""
+        return self.replicated() and all(workload.converged() is None for workload in self._run.workloads.values())
+
+    def replicated(self) -> bool:
+        """L4, L6, L9: the cluster itself is well, whatever its clients wait for."""
         run = self._run
         if not self.manned():
             return False
@@ -109,7 +113,7 @@ class Convergence:
                 return False
             if len({self._ends(copy) for copy in copies if copy is not None}) != 1:
                 return False
-        return all(workload.converged() is None for workload in run.workloads.values())
+        return True
 
     def _ends(self, copy: Copy) -> tuple[int, int]:
         """Where a copy ends and is committed up to. If it is damaged and nobody has noticed, as its broker says."""

@@ -3,7 +3,8 @@
     commit-regress    it was told less than had been committed before it asked, and nobody had committed less since
     commit-unknown    it was told what nobody has committed
 
-A commit whose outcome is unknown may have happened or not, at any time after its call.
+A coordinator that was replaced and cannot know it yet may tell what was committed a lease ago. A commit whose outcome
+is unknown may have happened or not, at any time after its call.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from .partition_history import Found
 
 def judge(ops: Sequence[Op], lease_us: int) -> tuple[Found, Counter[str]]:
     """All anomalies of a partition's groups, and how much there was to judge."""
-    del lease_us  # a coordinator that was replaced answers nobody: it could not commit what it says
     found: Found = []
     counts: Counter[str] = Counter()
     for group in sorted({op.group for op in ops if op.kind in ("commit", "committed")}):
@@ -25,13 +25,13 @@ def judge(ops: Sequence[Op], lease_us: int) -> tuple[Found, Counter[str]]:
         answers = [op for op in ops if op.kind == "committed" and op.group == group and op.outcome == "ok"]
         counts.update(commits=len(commits), committed=len(answers))
         for answer in answers:
-            found += _told(group, answer, commits)
+            found += _told(group, answer, commits, lease_us)
     return found, counts
 
 
-def _told(group: str, answer: Op, commits: Sequence[Op]) -> Found:
+def _told(group: str, answer: Op, commits: Sequence[Op], lease_us: int) -> Found:
     """An answer is right if its commit may have been the newest at some moment between question and answer."""
-    over = [op for op in commits if op.outcome == "ok" and op.done < answer.called]
+    over = [op for op in commits if op.outcome == "ok" and op.done < answer.called - lease_us]
     newest = max((op.called for op in over), default=-1)
     what = f"{answer.process} was told {answer.offset} for group {group}"
     if answer.offset < 0:

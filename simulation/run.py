@@ -45,7 +45,7 @@ from .parts import WORKLOADS, families
 from .report import Report
 from .schedule import Schedule, Step
 from .swarm import Shape, Swarm, draw
-from .workload import Command
+from .workload import Command, Settings
 from .workloads.log import LogWorkload
 
 FAULT_EVERY_S = 3.0
@@ -65,6 +65,7 @@ class Options(msgspec.Struct, frozen=True):
     faults: bool = True
     weights: dict[str, float] | None = None  # replaces the drawn faults
     workloads: Collection[str] | None = None  # replaces those that are drawn beside the first
+    figures: dict[str, Settings] = {}  # by workload: settings that replace drawn ones
     converge_s: float = 60.0
     slowest: float = SLOWEST  # processor seconds for a simulated second before the run is given up
     on_start: Callable[[Simulation], None] = lambda simulation: None  # told before anything happens
@@ -129,7 +130,7 @@ class Simulation:
             while settings is None and options.workloads is not None:
                 settings = workload.draw(random, swarm.shape)
             if settings is not None:
-                drawn[name] = settings
+                drawn[name] = {**settings, **options.figures.get(name, {})}
         return msgspec.structs.replace(swarm, workloads=drawn)
 
     # --- Steps ---
@@ -201,7 +202,9 @@ class Simulation:
             wrong.append(self._late("L5: some requests have no outcome"))
             self._give_up()
         if not self._until(well.in_sync, seldom=True):
-            wrong.append(self._late(f"L6: not converged: {well.state()}"))
+            waiting = [words for workload in workloads if (words := workload.converged())]
+            only = bool(waiting) and well.replicated()
+            wrong.append(self._late(waiting[0] if only else f"L6: not converged: {well.state()}"))
         for workload in workloads:
             workload.conclude()
         if not self._until(lambda: all(workload.concluded() for workload in workloads), seldom=True):

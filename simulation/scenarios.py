@@ -8,6 +8,7 @@ for it is not. Messages may be *forged*: what a dead life, an earlier epoch or a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from ..actors.errors import ErrorCode
 from ..actors.kernel import Incarnation, Message
@@ -316,12 +317,12 @@ def a_join_whose_answer_is_lost(stage: Stage) -> None:
     stage.wait(2)
 
 
-Scenario = Callable[[Stage], None]
+AnyStage = TypeVar("AnyStage", bound=Stage)
 
 
-def play(scenario: Scenario, seed: int = 1) -> Report:
-    """A scenario from its beginning to the judgement."""
-    stage = Stage(seed)
+def play(scenario: Callable[[AnyStage], None], seed: int, stages: Callable[[int], AnyStage]) -> Report:
+    """A scenario from its beginning to the judgement, on one of these stages."""
+    stage = stages(seed)
 
     def body() -> list[str]:
         stage.open()

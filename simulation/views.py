@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol, cast
 
-from ..actors.messages import Partition
+from ..actors.group_shard import GroupShard
+from ..actors.group_topics import Topics
+from ..actors.groups import Groups
+from ..actors.internal_topics import partition_of
+from ..actors.messages import Partition, TopicId
 from ..actors.quorum_state import QuorumState
 from ..actors.quorum_state import read as read_quorum_state
-from ..cluster.world import Host
+from ..cluster.world import Host, World
 from ..storage.epochs import EpochCache
 from ..storage.memory import MemoryDisk
 from ..storage.memory_tree import Directory, File
@@ -222,3 +226,65 @@ def durable_quorum_state(host: Host) -> QuorumState:
     """The epoch and vote that this host's voter would find after a loss of power now."""
     assert isinstance(host.disk, MemoryDisk)
     return read_quorum_state(DurableReader(host.disk)) or QuorumState()
+
+
+# --- Coordinators of groups ---
+
+
+class CoordinatorView:
+    """The coordinator of one group, at the broker that leads in the newest epoch and has read everything."""
+
+    def __init__(self, host: Host, shard: GroupShard) -> None:
+        self.host = host
+        self.shard = shard
+
+    @property
+    def topics(self) -> Topics:
+        return self.shard.topics
+
+    def picture(self, group: str) -> tuple[str, int]:
+        """The state of a group, and how many members it has."""
+        found = next((listed for listed in self.shard.listings() if listed.group == group), None)
+        return ("Empty" if found is None else found.state), self.shard.members(group)
+
+    def committed(self, group: str, place: tuple[str, int]) -> int:
+        """The offset that is committed there; -1: none."""
+        known, topic = self.shard.groups.get(group), self.topics.by_name.get(place[0])
+        value = None if known is None or topic is None else known.offsets.get(Partition(topic.id, place[1]))
+        return -1 if value is None else value.offset
+
+
+def shards_of(host: Host) -> Mapping[Partition, GroupShard]:
+    """The partitions of groups that a host's living broker coordinates."""
+    actor = host.node.actors.get("groups") if host.node is not None else None
+    return cast("Mapping[Partition, GroupShard]", getattr(actor, "shards", {}))
+
+
+def looking_at(host: Host, partition: Partition) -> set[str]:
+    """The groups that a coordinator is about to look at because topics have moved."""
+    actor = host.node.actors.get("groups") if host.node is not None else None
+    return actor.looking_at(partition) if isinstance(actor, Groups) else set()
+
+
+def coordinator_of(world: World, group: str) -> CoordinatorView | None:
+    """Whoever coordinates a group in the newest epoch; None if nobody who has read everything does."""
+    found = None
+    newest = -1
+    for host in world.hosts.values():
+        for partition, shard in shards_of(host).items():
+            topic = shard.topics.by_id.get(partition.topic)
+            mine = topic is not None and partition_of(group, topic.partitions) == partition.index
+            if mine and shard.log.leader_epoch > newest:
+                newest = shard.log.leader_epoch
+                found = CoordinatorView(host, shard) if shard.log.loaded else None
+    return found
+
+
+def coordinator_topics(world: World) -> dict[TopicId, str]:
+    """The names of all topics that any coordinator knows."""
+    return {
+        topic.id: topic.name
+        for host in world.hosts.values()
+        for shard in shards_of(host).values()
+        for topic in shard.topics.by_id.values()
+    }

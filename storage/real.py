@@ -33,6 +33,7 @@ from pathlib import Path
 from .disk import ONE_BUFFER, Buffer, DiskFull, Flush, Generation, StorageError
 from .files import OUT_OF_DESCRIPTORS, FileReader, OpenFile, OpenFiles, open_file_limit
 from .flush import Pending, RealFlush, System, Target, Threads, sentence
+from .overlay import Overlay
 from .reaper import Reaper
 from .unsynced import LOCK, REPLACING, Unsynced, ancestors, checked, checked_directory, inside, moved, parent
 from .whole import WholeFileSystem
@@ -61,7 +62,7 @@ class RealDisk(FileReader):
         self._failed: str | None = None
         self._unsynced = Unsynced()
         self._open = OpenFiles(self._root, open_files or open_file_limit(), self._unsynced.files)
-        self._overlay: dict[str, Pending] = {}
+        self._overlay = Overlay()
         self._temporary = itertools.count()
         self._flush: RealFlush | None = None  # the one in progress
         self._reaper = Reaper()
@@ -123,9 +124,7 @@ class RealDisk(FileReader):
         names = super().list(directory)
         if not self._overlay:
             return names
-        directory = checked_directory(directory)
-        shown = {path.rpartition("/")[2] for path in self._overlay if parent(path) == directory}
-        return sorted({*names, *shown})
+        return sorted({*names, *self._overlay.names(checked_directory(directory))})
 
     # -- writing
 
@@ -175,7 +174,7 @@ class RealDisk(FileReader):
         self._write_temporary(pending)
         if older := self._overlay.get(path):
             self._supersede(older)
-        self._overlay[path] = pending
+        self._overlay.put(pending)
         self._open.close_below(path)
         self._unsynced.forget(path)  # the old content's dirtiness; the directory's is next
         self._unsynced.directory(parent(path))
@@ -184,7 +183,7 @@ class RealDisk(FileReader):
     def delete(self, path: str) -> Generation:
         self._writable("delete", path)
         full = self._full(path)
-        overlaid = [known for known in self._overlay if inside(known, path)]
+        overlaid = self._overlay.inside(path)
         if not overlaid and not os.path.lexists(full):
             return self.written
         self._let_go(path)
@@ -218,11 +217,11 @@ class RealDisk(FileReader):
             with self._moving:
                 if os.path.lexists(source):
                     os.rename(source, target)
-                for entry in [*self._overlay.values(), *(self._flush.targets() if self._flush else ())]:
+                for entry in [*self._overlay, *(self._flush.targets() if self._flush else ())]:
                     entry.path = moved(entry.path, old, new)
         except OSError as error:
             raise self._error("rename", f"{old} to {new}", error) from error
-        self._overlay = {pending.path: pending for pending in self._overlay.values()}
+        self._overlay = Overlay(self._overlay)
         self._open.move(old, new)
         self._unsynced.move(old, new)
         self._unsynced.directory(parent(old))
@@ -249,7 +248,7 @@ class RealDisk(FileReader):
                     target.fd = os.dup(file.fd)
                 except OSError:
                     break
-        for pending in self._overlay.values():
+        for pending in self._overlay:
             pending.asked = pending.path
         self._flush = RealFlush(
             self.written,
@@ -260,7 +259,7 @@ class RealDisk(FileReader):
             self._moving,
             files,
             [Target(path) for path in directories],
-            list(self._overlay.values()),
+            list(self._overlay),
         )
         return self._flush
 
@@ -274,7 +273,7 @@ class RealDisk(FileReader):
             return self.synced
         for pending in flush.replaces:
             if self._overlay.get(pending.path) is pending:
-                del self._overlay[pending.path]
+                self._overlay.pop(pending.path)
         self._unsynced.synced = flush.generation
         return self.synced
 

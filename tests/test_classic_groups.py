@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from group_scene import ORDERS, Scene
 
-from barnabas.actors import classic_checks
 from barnabas.actors.classic_messages import JoinProtocol, LeavingMember, MemberLeft, SyncAssignment
 from barnabas.actors.errors import ErrorCode
 from barnabas.actors.group_settings import GroupSettings
@@ -495,9 +494,8 @@ def test_a_join_that_cannot_be_is_refused_in_words(said: dict[str, object], erro
     assert scene.ask_any(ListGroups(1), GroupsListed).groups == []
 
 
-def test_a_group_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(classic_checks, "MAX_MEMBERS", 2)
-    scene = Scene()
+def test_a_group_has_an_end() -> None:
+    scene = Scene(GroupSettings(max_members=2))
     formed(scene, "a", "b")
     refused = Classic(scene, "c").join()
     assert refused is not None and refused.error is ErrorCode.GROUP_MAX_SIZE_REACHED and "2 members" in refused.reason

@@ -6,7 +6,7 @@ from client_world import ClientWorld
 from test_producer_actor import ready, send, silence
 
 from barnabas.actors.client_commands import Flush, SendRecords
-from barnabas.actors.departures import PATIENCE_MS
+from barnabas.actors.departures import PACE, PATIENCE_MS
 from barnabas.actors.kernel import Incarnation, Message
 from barnabas.actors.messages import PeerGone, Produce, Produced
 from barnabas.storage.records import Record, parse_header
@@ -59,13 +59,25 @@ def test_while_a_request_is_unanswered_what_is_due_takes_more_records() -> None:
 def test_an_answer_that_has_far_to_go_is_not_waited_for_longer_than_that() -> None:
     world, outcomes, _ = ready(1, linger_ms=5)
     prove(world, 1)
-    world.delay = (60, 60)  # milliseconds each way
-    for number in range(100):
+    world.delay = (150, 150)  # milliseconds each way
+    for number in range(200):
         send(world, number)
         world.run(1)
-    assert len(counts(world)) == 100 // PATIENCE_MS
+    assert len(counts(world)) == 200 // PATIENCE_MS
     world.run(1_000)
-    assert len(outcomes.acked) == 101
+    assert len(outcomes.acked) == 201
+
+
+def test_departures_are_further_apart_than_answers_take() -> None:
+    world, _, _ = ready(2, linger_ms=5)
+    prove(world, 2)
+    world.delay = (10, 10)  # milliseconds each way
+    for number in range(1_000):
+        send(world, number, partition=number % 2)
+        world.run(1)
+    ours = [to for to, _ in requests(world)]
+    assert abs(ours.count("b1/broker") - ours.count("b2/broker")) <= 2
+    assert 1_000 / (PACE * 20 + 5) <= ours.count("b1/broker") <= 1_000 / 20
 
 
 def test_an_answer_lets_the_next_one_go_at_once() -> None:

@@ -102,6 +102,23 @@ def test_an_old_copy_of_a_commit_takes_nothing_back() -> None:
     assert scene.offset() == 20
 
 
+def test_a_change_from_outside_that_comes_twice_is_made_once() -> None:
+    scene = Scene()
+    reset = CommitOffsets(4711, "g", scene.epoch, "", -1, [NewOffset(Partition(ORDERS.id, 0), 0)])
+    assert scene.ask(reset, OffsetsCommitted).error is ErrorCode.NONE
+    member = scene.member("a", "orders")
+    scene.commit_offset(9, member="a", epoch=member.epoch)
+    assert scene.ask(reset, OffsetsCommitted).error is ErrorCode.NONE  # the first answer may have been lost
+    member.beat(member_epoch=-1)
+    assert scene.ask(reset, OffsetsCommitted).error is ErrorCode.NONE  # an old copy, when it would be possible again
+    assert scene.offset() == 9
+    gone = DeleteGroup(4712, "g", scene.epoch)
+    assert scene.ask(gone, GroupDeleted).error is ErrorCode.NONE
+    scene.commit_offset(3)
+    assert scene.ask(gone, GroupDeleted).error is ErrorCode.NONE
+    assert scene.offset() == 3
+
+
 def test_offsets_of_topics_that_members_read_are_not_deleted() -> None:
     scene = Scene()
     scene.commit_offset(1, ORDERS)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from group_scene import ORDERS, PENS, Member, Scene, everything, settle
 
-from barnabas.actors import consumer_groups
 from barnabas.actors.errors import ErrorCode
 from barnabas.actors.group_messages import Plan, PlanShare, TopicPartitions
+from barnabas.actors.group_settings import GroupSettings
 from barnabas.actors.messages import (
     GroupHeartbeatDone,
     TopicId,
@@ -146,6 +146,17 @@ def test_a_member_may_subscribe_to_something_else() -> None:
     member.topics = ["pens"]
     settle(member)
     assert (member.owns(ORDERS), member.owns(PENS)) == ([], [0, 1, 2, 3])
+
+
+def test_what_could_not_be_written_when_topics_moved_is_written_later() -> None:
+    scene = Scene()
+    member = scene.member("a", "orders")
+    scene.refuses = ErrorCode.NOT_ENOUGH_REPLICAS
+    scene.move(TopicName(ORDERS.id, "orders", 8))
+    scene.refuses = ErrorCode.NONE
+    scene.sleep(1_001)
+    member.beat()
+    assert member.owns() == [0, 1, 2, 3, 4, 5, 6, 7]
 
 
 # --- Epochs ---
@@ -454,9 +465,8 @@ def test_a_heartbeat_that_cannot_be_is_refused_in_words(said: dict[str, object],
     assert scene.shard.groups == {}
 
 
-def test_a_group_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(consumer_groups, "MAX_MEMBERS", 2)
-    scene = Scene()
+def test_a_group_has_an_end() -> None:
+    scene = Scene(GroupSettings(max_members=2))
     members = [scene.member(name, "orders") for name in "abc"]
     last = members[2].last
     assert last is not None and last.error is ErrorCode.GROUP_MAX_SIZE_REACHED and "2 members" in last.reason

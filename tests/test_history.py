@@ -52,8 +52,8 @@ def clean(seed: int, steps: int = 120) -> list[Op]:
     return ops
 
 
-def kinds(ops: list[Op]) -> set[str]:
-    return {anomaly.kind for anomaly in analyse(ops).anomalies}
+def kinds(ops: list[Op], lease_us: int = 0) -> set[str]:
+    return {anomaly.kind for anomaly in analyse(ops, lease_us).anomalies}
 
 
 def acknowledged(ops: list[Op]) -> list[Op]:
@@ -244,6 +244,12 @@ COMMITS = [
 )
 def test_a_group_is_told_what_it_has_committed(told: Op, anomalies: set[str]) -> None:
     assert kinds([*COMMITS, told]) == anomalies
+
+
+def test_a_coordinator_that_was_replaced_may_tell_what_was_committed_a_lease_ago() -> None:
+    told = Op("x", "committed", "t-0", 50, 51, offset=3, group="g")
+    assert kinds([*COMMITS, told], lease_us=11) == set()
+    assert kinds([*COMMITS, told], lease_us=9) == {"commit-regress"}
 
 
 def test_a_commit_of_unknown_outcome_may_come_late() -> None:

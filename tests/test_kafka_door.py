@@ -113,10 +113,12 @@ def test_a_topic_is_found_by_its_id(client: KafkaClient, topic: metadata.Metadat
     assert topic.topic_id != bytes(16)
     wanted = [
         metadata.MetadataRequestTopic(topic.topic_id, None),
+        metadata.MetadataRequestTopic(topic.topic_id, ""),  # as Java says it
         metadata.MetadataRequestTopic(bytes(15) + b"x", None),
     ]
-    known, unknown = client.ask(metadata.MetadataRequest(topics=wanted)).topics
+    known, again, unknown = client.ask(metadata.MetadataRequest(topics=wanted)).topics
     assert (known.name, known.error_code) == ("there", NONE)
+    assert known == again
     assert (unknown.name, unknown.error_code) == (None, 100)
 
 

@@ -138,6 +138,8 @@ class LeadersChecker(Checker):
             return
         partition: Partition = state.partition
         start = self.starts.get((partition, state.leader_epoch))
+        if start is None and not self.copies.seen(partition):
+            return  # nobody could see where it begins
         for number in sorted({*state.isr} - {*before.isr}):
             self.premise("P18")
             asked = self.fetched.get((partition, state.leader_epoch, number), -1)

@@ -75,7 +75,7 @@ async def describe_cluster(request: DescribeClusterRequest, exchange: Exchange) 
 async def _create_missing(request: MetadataRequest, exchange: Exchange) -> dict[str, ErrorCode]:
     """Create the topics that do not exist and may be created; by name, why one is not there afterwards."""
     assert request.topics is not None, "topics are named"
-    names = dict.fromkeys(topic.name for topic in request.topics if topic.name is not None)
+    names = dict.fromkeys(topic.name or "" for topic in request.topics if topic.topic_id == NO_UUID)
     missing = [name for name in names if exchange.view.topic(name) is None]
     refusals = {
         name: ErrorCode.INVALID_TOPIC_EXCEPTION if name_problem(name) else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
@@ -104,8 +104,8 @@ def _why_not(outcome: Outcome) -> ErrorCode:
 
 
 def _topic(view: View, wanted: MetadataRequestTopic, refusals: dict[str, ErrorCode]) -> MetadataResponseTopic:
-    by_id = wanted.name is None
-    topic = view.topic_by_uuid(wanted.topic_id) if wanted.name is None else view.topic(wanted.name)
+    by_id = wanted.topic_id != NO_UUID  # the name is null then, or empty (Java)
+    topic = view.topic_by_uuid(wanted.topic_id) if by_id else view.topic(wanted.name or "")
     if topic is not None:
         return _known(view, topic)
     if by_id:
