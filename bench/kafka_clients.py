@@ -113,7 +113,7 @@ def _consume(bootstrap: str, load: KafkaLoad, brokers: list[psutil.Process]) -> 
     consumer.assign(partitions)
     read = 0
     while read < expected:
-        messages = consumer.consume(10_000, 10.0)
+        messages = consumer.consume(min(10_000, expected - read), 10.0)  # it waits until there are so many
         if not messages:
             raise TimeoutError(f"{read} of {expected} records came, then none for 10 s")
         read += len(messages)

@@ -34,8 +34,11 @@ class Connection(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_door",
+        "_ending",
         "_filled",
         "_frame",
+        "_full",
+        "_leaving",
         "_length",
         "_paused",
         "_start",
@@ -59,6 +62,9 @@ class Connection(asyncio.BufferedProtocol):
         self.exchanges: deque[Exchange] = deque()  # begun, in the order of requests
         self.replies: list[Buffer] = []  # of this turn, in buffers
         self.unsent = 0  # their bytes
+        self._leaving: deque[memoryview] = deque()  # what the transport has not been given yet
+        self._full = False  # it has as much as it takes
+        self._ending = False  # it is to be closed once everything has left
         self.blocked = 0  # bytes of replies that the client does not read; 0: it keeps up
         self.waiting = False  # the door knows that there is something to begin
         self.active = 0.0  # when something last moved, on the loop's clock
@@ -87,11 +93,12 @@ class Connection(asyncio.BufferedProtocol):
         return False  # a client that says no more is not owed anything
 
     def pause_writing(self) -> None:
-        assert self.transport is not None
-        self._door.blocked(self, self.transport.get_write_buffer_size())
+        self._full = True
 
     def resume_writing(self) -> None:
-        self._door.blocked(self, 0)
+        self._full = False
+        self.active = self._door.now
+        self._push()
         self.more()
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -164,7 +171,7 @@ class Connection(asyncio.BufferedProtocol):
     @property
     def closing(self) -> bool:
         """Whether nothing more is to be expected of it."""
-        return self.transport is None or self.transport.is_closing()
+        return self._ending or self.transport is None or self.transport.is_closing()
 
     @property
     def amid(self) -> bool:
@@ -212,7 +219,7 @@ class Connection(asyncio.BufferedProtocol):
     def flush(self) -> None:
         """Let the replies leave, in as few writes as their sizes allow: what is large is not copied."""
         parts, self.replies, self.unsent = self.replies, [], 0
-        if self.transport is None or self.closing:
+        if self.closing:
             return
         self.active = self._door.now
         small: list[Buffer] = []
@@ -220,15 +227,35 @@ class Connection(asyncio.BufferedProtocol):
             if len(part) <= LARGE:
                 small.append(part)
                 continue
-            self._write(small)
+            self._queue(small)
             small = []
-            self.transport.write(part)
-        self._write(small)
+            self._queue([part])
+        self._queue(small)
+        self._push()
         self.more()
 
-    def _write(self, parts: list[Buffer]) -> None:
-        if parts and self.transport is not None:
-            self.transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
+    def _queue(self, parts: list[Buffer]) -> None:
+        if parts:
+            self._leaving.append(memoryview(parts[0] if len(parts) == 1 else b"".join(parts)))
+
+    def _push(self) -> None:
+        """Hand the transport what it takes, piece by piece: what it cannot send at once it copies."""
+        assert self.transport is not None, "it was connected"
+        leaving = self._leaving
+        while leaving and not self._full and not self.transport.is_closing():
+            part = leaving[0]
+            if len(part) <= WRITE_AHEAD:
+                leaving.popleft()
+                self.transport.write(part)
+            else:
+                leaving[0] = part[WRITE_AHEAD:]
+                self.transport.write(part[:WRITE_AHEAD])
+        if leaving or self._full:
+            self._door.blocked(self, self.transport.get_write_buffer_size() + sum(map(len, leaving)))
+        else:
+            self._door.blocked(self, 0)
+            if self._ending:
+                self.transport.close()
 
     # --- Reading ---
 
@@ -250,6 +277,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         if abort:
             self.transport.abort()
-        else:
+        elif not self._ending:
             self.flush()
-            self.transport.close()
+            self._ending = True
+            self._push()
