@@ -138,16 +138,18 @@ def ranges(applicants: Sequence[Applicant]) -> Shares:
 def plan_problem(shares: Iterable[tuple[str, Iterable[Partition]]], applicants: Sequence[Applicant]) -> str | None:
     """What is wrong with a plan that the leader made, in a sentence; None if it is a legal assignment."""
     may = {applicant.name: {topic.id: topic.partitions for topic in applicant.topics} for applicant in applicants}
+    names = {topic.id: topic.name for applicant in applicants for topic in applicant.topics}
     given: dict[Partition, str] = {}
     for name, partitions in shares:
         topics = may.get(name)
         if topics is None:
             return f"it gives partitions to {name}, which is no member"
         for partition in partitions:
+            what = f"{names.get(partition.topic, partition.topic)}-{partition.index}"
             if not 0 <= partition.index < topics.get(partition.topic, 0):
-                return f"it gives {partition.topic}-{partition.index} to {name}, which does not subscribe to it"
+                return f"it gives {what} to {name}, which does not subscribe to it"
             if partition in given:
-                return f"it gives {partition.topic}-{partition.index} to {given[partition]} and to {name}"
+                return f"it gives {what} to {given[partition]} and to {name}"
             given[partition] = name
     for topic in _subscribers(applicants):
         for index in range(topic.partitions):

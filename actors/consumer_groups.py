@@ -70,6 +70,7 @@ class Draft:
         first = GroupValue(FIRST_EPOCH, FIRST_EPOCH, UNIFORM, "", 0, wall)
         self.state = ConsumerGroup(first) if group.consumer is None else group.consumer.copy()
         self.causes: list[str] = []  # why the group epoch has risen
+        self.replaced: dict[str, str] = {}  # static members whose place somebody has taken, and who
 
     # --- Members come, speak and go ---
 
@@ -82,10 +83,18 @@ class Draft:
         if request.member_epoch == JOINING:
             return self._subscribe(request, self._join(request, known, gone))
         if known is None:
-            reason = f"{request.member} is no member of group {self.name}: join it with epoch 0."
-            raise Refused(ErrorCode.UNKNOWN_MEMBER_ID, reason)
+            raise self.unknown(request)
         self._check_epoch(request, known)
         return self._subscribe(request, known)
+
+    def unknown(self, request: GroupHeartbeat) -> Refused:
+        """Why a member is none: it was put out, or somebody else has its static name now."""
+        other = self.state.static.get(request.instance) if request.instance else None
+        if other is not None:
+            reason = f"{request.instance} is {other} in group {self.name} now: {request.member} was replaced."
+            return Refused(ErrorCode.FENCED_INSTANCE_ID, reason)
+        reason = f"{request.member} is no member of group {self.name}: join it with epoch 0."
+        return Refused(ErrorCode.UNKNOWN_MEMBER_ID, reason)
 
     def _join(self, request: GroupHeartbeat, known: Member | None, gone: bool) -> Member:
         if request.topics is None and request.pattern is None and known is None:
@@ -129,6 +138,7 @@ class Draft:
             reason = f"{request.instance} is in group {self.name} already, as {namesake}, which has not left."
             raise Refused(ErrorCode.UNRELEASED_INSTANCE_ID, reason)
         self.state.remove(namesake)
+        self.replaced[namesake] = f"{request.member} has taken its place as {request.instance}"
         if self.state.value.leader == namesake:
             self.state.value = replace(self.state.value, leader=request.member)
         return replace(

@@ -75,12 +75,13 @@ class GroupAssigned(Event, frozen=True):
     epoch: int
     assignor: str
     members: int
-    partitions: int
+    partitions: int  # -1: only the members know
 
     def sentence(self) -> str:
+        what = "a share" if self.partitions < 0 else f"{self.partitions} partitions"
         return (
-            f"group {self.group} has an assignment for epoch {self.epoch} by {self.assignor}: {self.partitions}"
-            f" partitions for {self.members} members"
+            f"group {self.group} has an assignment for epoch {self.epoch} by {self.assignor}: {what} for"
+            f" {self.members} members"
         )
 
 

@@ -245,7 +245,7 @@ class Heartbeats:
         draft = Draft(group, self._topics, ctx.wall)
         member = draft.state.members.get(request.member)
         if member is None:
-            raise Refused(ErrorCode.UNKNOWN_MEMBER_ID, f"{request.member} is no member of group {group.name}.")
+            raise draft.unknown(request)
         self._unanswered(group, request.member)
         if request.member_epoch == LEAVING:
             draft.remove([request.member], "left")
@@ -445,7 +445,9 @@ def _events(group: Group, draft: Draft) -> list[Event]:
     for name in known:
         if name not in after.members:
             count -= 1
-            why = next((each for each in draft.causes if each.startswith(f"{name} ")), cause)
+            why = draft.replaced.get(name) or next(
+                (each for each in draft.causes if each.startswith(f"{name} ")), cause
+            )
             events.append(MemberGone(group=group.name, member=name, members=count, cause=why))
     for name, member in after.members.items():
         if name not in known:

@@ -61,6 +61,7 @@ class Presence:
         """
         places = [place for place in self._places.pop(route, {}) if self._routes.get(place) == route]
         for place in places:
+            del self._routes[place]  # it may come back under the same name
             until, allowed = self._until.at(place), grace(place)
             if until is not None and allowed is not None:
                 self._gone.add(place)

@@ -279,6 +279,17 @@ def test_who_comes_back_on_another_connection_stays() -> None:
     assert scene.group().size == 1
 
 
+def test_a_connection_that_comes_back_under_the_same_name_may_close_again() -> None:
+    scene = Scene()
+    member = scene.member("a", "orders", grace_ms=-1)
+    scene.close("@a")
+    scene.sleep(500)
+    member.beat()
+    scene.close("@a")
+    scene.sleep(1_001)
+    assert scene.group().size == 0
+
+
 def test_without_a_grace_the_end_of_a_connection_means_nothing() -> None:
     scene = Scene()
     scene.member("a", "orders")
@@ -328,6 +339,18 @@ def test_a_static_member_that_comes_back_gets_what_it_had_and_nobody_else_moves(
     assert back.owned == had
     assert second.hear() is None and second.epoch == epoch
     assert list(scene.group().consumer.static.items()) == [("two", "b"), ("one", "a2")]  # type: ignore[union-attr]
+
+
+def test_a_static_member_that_was_replaced_is_fenced() -> None:
+    scene = Scene()
+    old = scene.member("a", "orders", instance="i")
+    epoch = old.epoch
+    old.beat(member_epoch=-2)
+    scene.member("b", "orders", instance="i")
+    for said in (epoch, -1, -2):
+        answer = old.beat(member_epoch=said)
+        assert answer is not None and answer.error is ErrorCode.FENCED_INSTANCE_ID
+        assert answer.reason == "i is b in group g now: a was replaced."
 
 
 def test_a_static_name_is_not_taken_from_who_has_it() -> None:
