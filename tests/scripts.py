@@ -24,6 +24,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from script_world import TOPIC, WALL_MS, Letter, ScriptWorld
 
@@ -370,9 +371,15 @@ def _brokers(words: str) -> list[int]:
 # --- Files ---
 
 
-def play(text: str) -> str:
+class Runner(Protocol):
+    """What runs the commands of a script."""
+
+    def run(self, line: str) -> list[str]: ...
+
+
+def play(text: str, runner: Callable[[], Runner] = Run) -> str:
     """Run a script; its text with the output that it really has."""
-    run = Run()
+    run = runner()
     written = []
     for number, block in enumerate(re.split(r"\n{2,}", text.strip())):
         lines = block.split("\n")

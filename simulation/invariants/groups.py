@@ -76,6 +76,8 @@ class _Question(NamedTuple):
 class GroupsChecker(Checker):
     """Watches coordinators, members, and what they say to each other."""
 
+    clients_too = True
+
     def __init__(self, run: Simulation) -> None:
         self.run = run
         self._looked: dict[Seen, tuple[int, bool]] = {}  # how far it was looked at, and whether it was loaded

@@ -298,6 +298,8 @@ class GroupsWorkload(Workload):
         most = self.figure("max_members")
         for name in [*self.members[:most], *self.classic[:most]]:
             self.world.resume(name)
+            if name in self.applications and self.applications[name].leaving:
+                self.die(name)
             self.arrive(name)
         for name in [*self.members[most:], *self.classic[most:]]:
             self.die(name)
