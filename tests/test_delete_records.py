@@ -36,6 +36,7 @@ from barnabas.actors.metadata_records import (
     PartitionCreated,
     TopicCreated,
 )
+from barnabas.actors.offset_lookup import OffsetLookup
 from barnabas.actors.replica import Replica
 from barnabas.cli.main import main
 from barnabas.client.errors import OffsetOutOfRange, Refused, UnknownTopic
@@ -312,7 +313,8 @@ def test_a_failure_is_told_once_when_the_admin_is_closed() -> None:
             self.failures.append(failure)
 
     outlet, ctx = Outlet(), Recording("admin/admin")
-    deletions = Deletions(Leaderships(["b1"]), outlet)
+    leaderships = Leaderships(["b1"])
+    deletions = Deletions(leaderships, OffsetLookup(leaderships, 1000), outlet)
     deletions.start(ctx)
     deletions.delete(RemoveRecords("x", "orders", {0: 3, 1: LATEST}), ctx)
     deletions.close(Failure(Why.CLOSED, "closed"))
