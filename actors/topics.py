@@ -165,7 +165,8 @@ def _check_growth(topic: TopicState, request: CreatePartitions) -> None:
         raise Refused(ErrorCode.INVALID_TOPIC_EXCEPTION, reason)
     if request.total <= topic.partitions:
         verb = "has" if request.total == topic.partitions else "cannot shrink: it has"
-        reason = f"Topic {topic.name!r} {verb} {topic.partitions} partitions already: ask for more than that."
+        count = "1 partition" if topic.partitions == 1 else f"{topic.partitions} partitions"
+        reason = f"Topic {topic.name!r} {verb} {count} already: ask for more than that."
         raise Refused(ErrorCode.INVALID_PARTITIONS, reason)
     if request.total > MAX_PARTITIONS:
         reason = f"A topic has 1 to {MAX_PARTITIONS} partitions, not {request.total}."

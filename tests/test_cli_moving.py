@@ -92,16 +92,16 @@ def test_a_topic_is_altered_and_says_where_each_config_comes_from(admin: Admin, 
         (
             ["topic", "alter", "refused", "--config", "x=1"],
             1,
-            "There is no topic config 'x'; there are cleanup",
+            "there is no topic config 'x'; there are cleanup",
         ),
         (["topic", "alter", "refused", "--config", "durability=os"], 1, "durability is chosen when a topic is created"),
-        (["topic", "alter", "refused", "--partitions", "1"], 1, "Topic 'refused' has 1 partitions already: ask for"),
-        (["topic", "alter", "nothing", "--partitions", "3"], 1, "There is no topic 'nothing'."),
-        (["topic", "configs", "nothing"], 1, "There is no topic 'nothing'."),
+        (["topic", "alter", "refused", "--partitions", "1"], 1, "topic 'refused' has 1 partition already: ask for"),
+        (["topic", "alter", "nothing", "--partitions", "3"], 1, "there is no topic 'nothing'."),
+        (["topic", "configs", "nothing"], 1, "there is no topic 'nothing'."),
         (["topic", "alter", "__consumer_offsets", "--partitions", "99"], 1, "__consumer_offsets is an internal topic"),
         (["topic", "delete", "__consumer_offsets"], 1, "__consumer_offsets is an internal topic, which the cluster"),
         (["broker", "alter", "2", "--config", "log.retention.ms=5"], 1, "log.retention.ms holds for all brokers alike"),
-        (["broker", "configs", "77"], 1, "There is no broker '77'; there are 1, 2, 3, 4, 5."),
+        (["broker", "configs", "77"], 1, "there is no broker '77'; there are 1, 2, 3, 4, 5."),
         (["broker", "decommission", "77"], 1, "b77 is not registered: there are b1, b2, b3, b4, b5."),
         (["broker", "remove", "77"], 1, "b77 is not registered: there are b1, b2, b3, b4, b5."),
         (
@@ -122,7 +122,7 @@ def test_a_topic_is_altered_and_says_where_each_config_comes_from(admin: Admin, 
         ),
         (["reassign", "throttle", "fast"], 2, "'fast' is no rate, expected a number of bytes such as 500kB or 20MB,"),
         (["reassign", "cancel", "refused:0"], 1, "refused-0 does not move: there is nothing to cancel."),
-        (["elect-leaders", "refused:7"], 1, "Topic 'refused' has no partition 7."),
+        (["elect-leaders", "refused:7"], 1, "topic 'refused' has no partition 7."),
         (["elect-leaders", "--unclean"], 2, "--unclean gives up records: name the partitions, as TOPIC:PARTITION."),
         (["elect-leaders", "refused:0", "--yes"], 2, "--yes belongs to --unclean."),
         (["elect-leaders", "refused:0", "--unclean"], 1, "refused-0 needs no unclean election: broker"),
@@ -243,7 +243,8 @@ def test_a_broker_is_added_to_a_running_cluster_takes_its_share_and_another_goes
             assert added.code == 0, added
             assert added.out.startswith("broker 4 serves at 127.0.0.1:")
             assert place.barnabas("broker", "add", "--id", 4).err.startswith("barnabas: there is a node 4 in the")
-            assert place.barnabas("reassign", "execute").out == "6 partitions are where the plan says\n"
+            count, _, words = place.barnabas("reassign", "execute").out.partition(" ")
+            assert (int(count) >= 6, words) == (True, "partitions are where the plan says\n")  # and who changes leaders
             brokers = json.loads(place.barnabas("broker", "list", "--json").out)
             assert [broker["replicas"] for broker in brokers] == [6, 6, 6, 6]
             gone = place.barnabas("broker", "decommission", 1)
