@@ -13,6 +13,7 @@
     fill-disk  so many bytes are left on its disk            slow-disk  its flushes take longer
     fail-disk  its next flush fails                          clock      its wall clock is wrong
     corrupt    some bits of a log on its disk change
+    elect-unclean  it is made leader of a partition that nobody leads, whatever it lacks
 
 Blows on processes need nothing. Those on links need `links = "proxied"`, those on disks and clocks
 `faults = "allowed"` in the cluster file; `corrupt` and `wipe` change files that belong to the cluster.
@@ -37,7 +38,7 @@ from .supervisor import STOP_PATIENCE, known_node
 
 Verb = Literal[
     "kill", "stop", "restart", "wipe", "isolate", "cut", "split", "bridge", "slow", "reset", "fill-disk", "slow-disk",
-    "fail-disk", "clock", "corrupt",
+    "fail-disk", "clock", "corrupt", "elect-unclean",
 ]  # fmt: skip
 VERBS: tuple[str, ...] = get_args(Verb)
 LINKS = ("isolate", "cut", "split", "bridge", "slow", "reset")
@@ -59,16 +60,22 @@ class Blow(msgspec.Struct, frozen=True, omit_defaults=True):
     bytes_per_s: int = 0  # of slow; 0: no limit
     left_bytes: int = 0  # of fill-disk
     offset_ms: int = 0  # of clock
-    partition: str = ""  # of corrupt: "orders-0"
+    partition: str = ""  # of corrupt and elect-unclean: "orders-0"
     seed: int = 0  # of corrupt: which bits
 
 
 class Arena:
     """The nodes of one cluster, which lives on this machine as processes. Refusals are ClusterRefused."""
 
-    def __init__(self, formatted: Formatted, start: Callable[[Sequence[int]], None]) -> None:
+    def __init__(
+        self,
+        formatted: Formatted,
+        start: Callable[[Sequence[int]], None],
+        elect: Callable[[str, int, int], str] | None = None,
+    ) -> None:
         self.formatted = formatted
         self._start = start
+        self._elect = elect  # topic, partition and node: what is wrong, if anything
         self._directory = formatted.directory
 
     @property
@@ -104,6 +111,8 @@ class Arena:
                 return f"the clock of node {blow.node} was set {blow.offset_ms / 1000:+g} s"
             case "corrupt":
                 return self._corrupt(blow)
+            case "elect-unclean":
+                return self._elect_unclean(blow)
 
     def undo(self, blow: Blow) -> str:
         """The opposite; empty if there is nothing to undo."""
@@ -249,6 +258,13 @@ class Arena:
         directory = self.formatted.config.data_of(self.formatted.config.node(node))
         if injected(directory) != NOTHING:
             inject(self.formatted, node, Injection())
+
+    def _elect_unclean(self, blow: Blow) -> str:
+        topic, _, index = blow.partition.rpartition("-")
+        wrong = "nobody here can ask for it" if self._elect is None else self._elect(topic, int(index), blow.node)
+        if wrong:
+            raise ClusterRefused(f"node {blow.node} was not made leader of {blow.partition}: {wrong}.")
+        return f"node {blow.node} was made leader of {blow.partition}, whatever it lacks"
 
     def _corrupt(self, blow: Blow) -> str:
         """Change bits in the older half of a partition's first file, of which nobody may have a copy in memory."""

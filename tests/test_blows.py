@@ -201,6 +201,23 @@ def test_a_broker_whose_disk_was_replaced_fetches_everything_again_under_a_new_i
         assert size == (directory(cluster, 1) / "orders-0" / f"{0:020d}.log").stat().st_size
 
 
+def test_an_election_by_hand_is_asked_for_and_a_refusal_is_told(cluster: Cluster) -> None:
+    asked: list[tuple[str, int, int]] = []
+
+    def elect(topic: str, index: int, node: int) -> str:
+        asked.append((topic, index, node))
+        return "b2 leads it" if len(asked) > 1 else ""
+
+    arena = Arena(cluster.formatted, lambda nodes: None, elect)
+    blow = Blow("elect-unclean", 2, partition="my-orders-1")
+    assert arena.strike(blow) == "node 2 was made leader of my-orders-1, whatever it lacks"
+    assert asked == [("my-orders", 1, 2)]
+    with pytest.raises(ClusterRefused, match="b2 leads it"):
+        arena.strike(blow)
+    with pytest.raises(ClusterRefused, match="nobody here"):
+        Arena(cluster.formatted, lambda nodes: None).strike(blow)
+
+
 def test_a_cluster_that_does_not_allow_it_is_not_told_to_fail(tmp_path: Path) -> None:
     with Cluster(brokers=1, data=tmp_path) as cluster:
         arena = Arena(cluster.formatted, start=lambda nodes: cluster.restart(*nodes))

@@ -77,6 +77,7 @@ def test_a_scenario_that_does_not_exist_is_answered_with_those_that_do() -> None
         ("controller", Target("controller")),
         ("leader:my-topic/12", Target("leader", 0, "my-topic", 12)),
         ("follower:a/0", Target("follower", 0, "a", 0)),
+        ("replica:a/0", Target("replica", 0, "a", 0)),
         ("coordinator:billing", Target("coordinator", group="billing")),
     ],
 )
@@ -187,6 +188,20 @@ def test_what_was_acknowledged_and_is_gone_is_lost_and_named() -> None:
     assert failing(verdict)[0] == "every acknowledged record is kept"
     assert any("p1-2 was acknowledged" in example for example in verdict.examples)
     assert "1 lost, the first one: " in next(claim.found for claim in verdict.claims if not claim.holds)
+
+
+def test_what_was_read_and_is_gone_in_the_end_is_lost_too() -> None:
+    """After an unclean election: readers have had it, and the log has something else there."""
+    first = Op("c", "poll", "chaos-0", 1_300 * MS, 1_301 * MS, read=[(n, f"p1-{n}") for n in range(4)])
+    verdict = judge(evidence(*GOOD[:-1], first, poll(0, 1, 2)))
+    assert (verdict.valid, verdict.lost) == (False, 1)
+    assert verdict.examples[0] == "chaos-0: p1-3 was acknowledged at 3, where in the end is nothing"
+
+
+def test_what_was_sent_before_a_blow_was_in_force_says_nothing_about_it() -> None:
+    struck_slowly = msgspec.structs.replace(struck(1_195), in_force_us=1_250 * MS)
+    [blow] = judge(evidence(*GOOD, struck=[struck_slowly])).blows
+    assert blow.next_ack_ms is None
 
 
 def test_what_is_there_twice_is_counted() -> None:

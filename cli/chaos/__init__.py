@@ -23,8 +23,8 @@ EXAMPLES = """
     barnabas chaos run kill-leader            one of them, in a cluster of its own, with a verdict
     barnabas chaos run random --seconds 120 --seed 7 --json    blows by chance, always the same ones
 """
-NOTES = """A target is a node's id, leader:TOPIC/PARTITION, follower:TOPIC/PARTITION, coordinator:GROUP, controller,
-broker (one that is no controller) or random."""
+NOTES = """A target is a node's id, leader:TOPIC/PARTITION, follower:TOPIC/PARTITION (in sync), replica:TOPIC/PARTITION
+(whoever has it and does not lead), coordinator:GROUP, controller, broker (one that is no controller) or random."""
 
 VERBS = {
     "kill": "kill -9 of a node",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -62,12 +62,15 @@ class _Run:
         self.cluster = cluster
         self.began = time.monotonic()
         self._tell = say
-        self.arena = Arena(cluster.formatted, start=lambda nodes: cluster.restart(*nodes))
+        self.arena = Arena(cluster.formatted, self._restart)
         self.record = Record(directory / "history.jsonl")
         self.figures = Figures(cluster.directory)
 
     def _say(self, sentence: str) -> None:
         self._tell(f"{time.monotonic() - self.began:6.1f} s  {sentence}")
+
+    def _restart(self, nodes: Sequence[int]) -> None:
+        self.cluster.restart(*nodes)
 
     def go(self) -> Evidence:
         scenario, timeline, part = self.scenario, self.scenario.timeline, self.scenario.workload
@@ -78,6 +81,7 @@ class _Run:
         planned = plan(scenario, self.seed, self.arena.nodes)
         self._say(f"{len(self.arena.nodes)} nodes, {part.rate} records a second, {len(planned)} blows to come")
         with self.cluster.admin() as admin:
+            self.arena = Arena(self.cluster.formatted, self._restart, lambda *which: _elect(admin, *which))
             striker = Striker(self.arena, admin, self.directory / "faults.jsonl", self._say)
             members = Members(self.cluster.bootstrap, scenario.members, self.directory / "members", self.seed)
             settled: float | None = 0.0
@@ -166,6 +170,15 @@ class _Run:
             lines = path.read_text("utf-8", "replace").splitlines() if path.exists() else []
             found += [f"node {node.id}: {line}" for line in lines if TROUBLE.search(line)]
         return found
+
+
+def _elect(admin: Admin, topic: str, index: int, node: int) -> str:
+    """An unclean election: what is wrong with it, if anything."""
+    try:
+        [outcome] = admin.elect_unclean({(topic, index): node})
+    except BarnabasError as error:
+        return str(error)
+    return outcome.reason
 
 
 def _whole(admin: Admin) -> bool:

@@ -204,6 +204,6 @@ def _problem(scenario: Scenario) -> str:
                 return f"[[fault]] number {number}: {parse(text)}"
     known = set(Verb.__args__)  # type: ignore[attr-defined]
     for verb in scenario.random.weights if scenario.random is not None else ():
-        if verb not in known or verb in ("split", "corrupt", "wipe"):
+        if verb not in known or verb in ("split", "corrupt", "wipe", "elect-unclean"):
             return f"[random] has a weight for `{verb}`, which is not a blow at one node that can be undone"
     return ""

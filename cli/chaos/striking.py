@@ -23,6 +23,8 @@ from .scenario import EVERYBODY, TOPIC
 from .targets import Target, parse, resolve
 from .workload import now_us
 
+SLOWLY = ("restart", "elect-unclean")  # in force before they have returned
+
 
 class Struck(msgspec.Struct, omit_defaults=True):
     """One blow as it was struck. Times of the history's clock in microseconds, and of the wall in milliseconds."""
@@ -35,6 +37,12 @@ class Struck(msgspec.Struct, omit_defaults=True):
     leads: list[str] = []  # the partitions that the node led then
     undone_us: int = -1  # -1: it was not undone by itself
     undone: str = ""
+    in_force_us: int = -1  # -1: as soon as it was struck
+
+    @property
+    def counts_us(self) -> int:
+        """Whoever sends from here on is concerned."""
+        return max(self.at_us, self.in_force_us)
 
 
 class Striker:
@@ -78,12 +86,13 @@ class Striker:
             blow = fault.blow(node, other, planned.seed)
             at_us, at_ms = now_us(), time.time_ns() // 1_000_000
             sentence = self._arena.strike(blow)
+            in_force_us = at_us if blow.do in SLOWLY else now_us()
         except ClusterRefused as error:
             self.refused.append(f"{fault.do} {planned.target}: {error}")
             self._say(f"refused: {error}")
             return None
         self._say(sentence)
-        self.struck.append(Struck(blow, planned.target, sentence, at_us, at_ms, leads))
+        self.struck.append(Struck(blow, planned.target, sentence, at_us, at_ms, leads, in_force_us=in_force_us))
         return self.struck[-1]
 
     def _find(self, target: str, chance: Random) -> int:

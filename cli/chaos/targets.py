@@ -2,7 +2,8 @@
 
     2                    node 2                          controller         where the active controller is
     leader:orders/0      who leads that partition        follower:orders/0  who is in sync there and does not lead
-    coordinator:billing  who is in charge of that group  broker             a node that is no controller
+    replica:orders/0     who has it and does not lead    broker             a node that is no controller
+    coordinator:billing  who is in charge of that group
     random               any node that lives
 
 Of several that fit, chance chooses.
@@ -21,13 +22,13 @@ from ...client.errors import BarnabasError
 from ...cluster.blows import Arena
 from ...cluster.formatting import ClusterRefused
 
-KINDS = "leader:TOPIC/PARTITION, follower:TOPIC/PARTITION, coordinator:GROUP, controller, broker or random"
+KINDS = "leader:, follower: or replica:TOPIC/PARTITION, coordinator:GROUP, controller, broker or random"
 EXPECTED = f"expected a node's id, {KINDS}"
 PATIENCE = 10.0  # seconds in which a leader is elected
 
 
 class Target(NamedTuple):
-    """What a text means. `kind` is node, controller, leader, follower, coordinator, broker or random."""
+    """What a text means. `kind` is node, controller, leader, follower, replica, coordinator, broker or random."""
 
     kind: str
     node: int = 0
@@ -46,7 +47,7 @@ def parse(text: str) -> Target | str:
     if kind == "coordinator" and rest:
         return Target(kind, group=rest)
     topic, _, index = rest.rpartition("/")
-    if kind in ("leader", "follower") and topic and index.isascii() and index.isdecimal():
+    if kind in ("leader", "follower", "replica") and topic and index.isascii() and index.isdecimal():
         return Target(kind, 0, topic, int(index))
     return f"`{text}` is no target, {EXPECTED}"
 
@@ -94,7 +95,8 @@ def _of_partition(target: Target, picture: Described) -> list[int]:
             if (topic.name, partition.index) == (target.topic, target.partition):
                 if target.kind == "leader":
                     return [partition.leader]
-                return [node for node in partition.isr if node != partition.leader]
+                among = partition.isr if target.kind == "follower" else partition.replicas
+                return [node for node in among if node != partition.leader]
     raise ClusterRefused(f"there is no partition {target.topic}/{target.partition}: `barnabas topic list` has topics.")
 
 

@@ -103,15 +103,17 @@ def judge(evidence: Evidence) -> Verdict:
     scenario, checks = evidence.scenario, evidence.scenario.checks
     judged = analyse(evidence.ops, LEASE_US)
     kinds = Counter(anomaly.kind for anomaly in judged.anomalies)
-    lost = sum(kinds[kind] for kind in LOST)
+    gone = _gone(evidence)
+    lost = max(len(gone), sum(kinds[kind] for kind in LOST))
     doubled = sum(kinds[kind] for kind in DOUBLED)
     sends = [op for op in evidence.ops if op.kind == "send"]
     outcomes = Counter(op.outcome for op in sends)
     blows = [_figures(struck, evidence) for struck in evidence.struck]
     acks = [figure.next_ack_ms for figure in blows]
+    examples = [anomaly.sentence for anomaly in _worst_first(judged.anomalies)]
     claims = [
         _claim("something was acknowledged", outcomes["ok"] > 0, f"{outcomes['ok']} of {len(sends)} records"),
-        _kept(lost, judged.anomalies),
+        _kept(lost, [*gone, *examples]),
         _claim("nothing is there twice", not doubled, f"{doubled} records"),
         _claim("nothing else that no log can explain", not _others(kinds), _counts(_others(kinds)) or "nothing"),
         _claim("everything was read to the end", evidence.read_everything, f"{judged.counts.get('read', 0)} records"),
@@ -149,7 +151,7 @@ def judge(evidence: Evidence) -> Verdict:
         duplicated=doubled,
         reordered=sum(_others(kinds).values()),
         anomalies=dict(sorted(kinds.items())),
-        examples=[anomaly.sentence for anomaly in _worst_first(judged.anomalies)[:SHOWN]],
+        examples=[*gone[: SHOWN // 2], *examples][:SHOWN],
         sent=len(sends),
         acknowledged=outcomes["ok"],
         failed=outcomes["fail"],
@@ -170,8 +172,25 @@ def _claim(name: str, holds: bool, found: str) -> Claim:
     return Claim(name, holds, found)
 
 
-def _kept(lost: int, anomalies: Sequence[Anomaly]) -> Claim:
-    found = f"{lost} lost, the first one: {_worst_first(anomalies)[0].sentence}" if lost else "all are there"
+def _gone(evidence: Evidence) -> list[str]:
+    """The acknowledged records that whoever read everything at the end did not get, whoever had read them before."""
+    if not evidence.read_everything:
+        return []
+    there: dict[str, dict[int, str]] = defaultdict(dict)
+    for op in evidence.ops:
+        if op.kind == "poll" and op.final:
+            there[op.key].update(op.read)
+    kept = {key: set(read.values()) for key, read in there.items()}
+    return [
+        f"{op.key}: {op.value} was acknowledged at {op.offset}, where in the end is "
+        f"{there[op.key].get(op.offset, 'nothing')}"
+        for op in evidence.ops
+        if op.kind == "send" and op.outcome == "ok" and op.value not in kept.get(op.key, ())
+    ]
+
+
+def _kept(lost: int, sentences: Sequence[str]) -> Claim:
+    found = f"{lost} lost, the first one: {sentences[0]}" if lost else "all are there"
     return _claim("every acknowledged record is kept", not lost, found)
 
 
@@ -268,7 +287,7 @@ def _next_ack(struck: Struck, ops: Sequence[Op]) -> float | None:
     first: dict[str, int] = {}
     keys = set(struck.leads)
     for op in ops:
-        if op.kind == "send" and op.outcome == "ok" and op.called >= struck.at_us and (not keys or op.key in keys):
+        if op.kind == "send" and op.outcome == "ok" and op.called >= struck.counts_us and (not keys or op.key in keys):
             first[op.key] = min(first.get(op.key, op.done), op.done)
     if not first or (keys and len(first) < len(keys)):
         return None
