@@ -270,10 +270,14 @@ class ConsumerActor(Actor):
             name = self.leaderships.topics.get(reader.topic)
             if reader.partition is None and name is not None and not reader.failed:
                 if reader.index >= name.partitions:
-                    sentence = f"{reader.topic} has {name.partitions} partitions, there is no {reader.index}"
-                    self._fail(reader, Failure(Why.UNKNOWN_TOPIC, sentence))
+                    self._beyond(reader, name.partitions, ctx)
                 else:
                     reader.partition = Partition(name.id, reader.index)
+
+    def _beyond(self, reader: _Reader, partitions: int, ctx: Context) -> None:
+        """The topic has fewer partitions, as far as is known."""
+        sentence = f"{reader.topic} has {partitions} partitions, there is no {reader.index}"
+        self._fail(reader, Failure(Why.UNKNOWN_TOPIC, sentence))
 
     def _unknown(self, topic: str) -> None:
         if not self.leaderships.answered:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from .client_commands import Close, CommitPositions, LookUpCommitted, Polled, Release, Start, Subscribe
-from .consumer import ConsumerActor
+from .consumer import ConsumerActor, _Reader
 from .consumer_outlet import ConsumerOutlet, ConsumerSettings
 from .group_messages import GroupReply, Plan, PlanTask
 from .group_reading import GroupReading, GroupReadingOutlet, GroupSettings
@@ -89,6 +89,10 @@ class GroupConsumerActor(ConsumerActor):
     def _moved(self, partitions: list[Partition], ctx: Context) -> None:
         super()._moved(partitions, ctx)
         self.reading.moved(partitions, ctx)
+
+    def _beyond(self, reader: _Reader, partitions: int, ctx: Context) -> None:
+        """Whoever assigned it knows that it was added: ask until we do too."""
+        self.leaderships.refresh(ctx)
 
     def _settle(self, sender: Address, ctx: Context) -> None:
         self.reading.settle(ctx)

@@ -92,6 +92,13 @@ class BrokerStateView(Protocol):
     def stopping(self) -> bool: ...
 
 
+class TopicStateView(Protocol):
+    """`actors.metadata.TopicState`."""
+
+    @property
+    def name(self) -> str: ...
+
+
 class ImageView(Protocol):
     """`actors.metadata.MetadataImage`."""
 
@@ -101,6 +108,8 @@ class ImageView(Protocol):
     def brokers(self) -> Mapping[int, BrokerStateView]: ...
     @property
     def partitions(self) -> Mapping[Partition, PartitionStateView]: ...
+    @property
+    def topics(self) -> Mapping[TopicId, TopicStateView]: ...
     def state_hash(self) -> object: ...
 
 
@@ -278,13 +287,3 @@ def coordinator_of(world: World, group: str) -> CoordinatorView | None:
                 newest = shard.log.leader_epoch
                 found = CoordinatorView(host, shard) if shard.log.loaded else None
     return found
-
-
-def coordinator_topics(world: World) -> dict[TopicId, str]:
-    """The names of all topics that any coordinator knows."""
-    return {
-        topic.id: topic.name
-        for host in world.hosts.values()
-        for shard in shards_of(host).values()
-        for topic in shard.topics.by_id.values()
-    }

@@ -192,6 +192,14 @@ class ClientWorld:
         )
         return topic
 
+    def grow(self, name: str, partitions: int) -> None:
+        """Nobody is told."""
+        before, after = self.topics[name], Topic(self.topics[name].id, partitions)
+        for index, log in enumerate(before.logs):
+            after.logs[index] = log
+        self.topics[name] = after
+        self._commit(tell=False)
+
     def delete(self, name: str) -> None:
         self._commit(deleted=[self.topics.pop(name).id])
 

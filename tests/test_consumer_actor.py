@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from client_world import ClientWorld
 from test_consumer_under_loss import Shelf
 
@@ -9,6 +11,7 @@ from barnabas.actors.client_commands import (
     Assign,
     Assignment,
     AssignTopics,
+    Failure,
     LookUp,
     Pause,
     Resume,
@@ -20,6 +23,9 @@ from barnabas.actors.client_commands import (
 from barnabas.actors.consumer import ConsumerActor
 from barnabas.actors.consumer_outlet import ConsumerSettings, Reset
 from barnabas.actors.errors import ErrorCode
+from barnabas.actors.group_consumer import GroupConsumerActor
+from barnabas.actors.group_member import MemberSettings
+from barnabas.actors.group_reading import GroupSettings
 from barnabas.actors.kernel import Message, Payload
 from barnabas.actors.messages import (
     EARLIEST,
@@ -204,6 +210,27 @@ def test_partitions_that_are_added_are_read_from_their_beginning() -> None:
     world.run(100)
     assert shelf.values[1] == [b"n"]
     assert [place[:2] for place in consumer.describe().positions] == [("new", 0), ("new", 1)]
+
+
+def test_a_partition_that_a_group_assigns_before_its_consumer_knows_of_it_is_read_all_the_same() -> None:
+    """The coordinator knew sooner that the topic had grown. Who gave up left it unread for good (seed 8)."""
+
+    class Member(Shelf):
+        def committed(self, token: object, failure: Failure | None) -> None: ...
+
+    world, shelf = ClientWorld(), Member()
+    world.create("t", 1)
+    member = MemberSettings("g")
+    consumer = GroupConsumerActor(["b1"], cast(Any, shelf), ConsumerSettings(), GroupSettings(member, Start(EARLIEST)))
+    world.start(consumer)
+    world.run(50)
+    consumer.assign([Assignment("t", 1, Start(EARLIEST), -1)], world.ctx)
+    world.run(200)
+    world.heartbeats = False  # nobody tells: it has to ask
+    world.grow("t", 2)
+    world.append("t", [b"n"], 1)
+    world.run(500)
+    assert shelf.values[1] == [b"n"]
 
 
 def test_offsets_are_looked_up_until_the_leader_knows_them() -> None:

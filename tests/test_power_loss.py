@@ -121,7 +121,8 @@ def _rot(stage: Stage, name: str, offset: int) -> None:
     """In the batch at this offset, which is above the recovery point."""
     disk = stage.world.hosts[name].disk
     assert isinstance(disk, MemoryDisk)
-    path = f"t0-0/{0:020d}.log"
+    first = max(base for name in disk.list("t0-0") if name.endswith(".log") and (base := int(name[:-4])) <= offset)
+    path = f"t0-0/{first:020d}.log"
     data = disk.read(path, 0, disk.size(path) or 0)
     at = next(position for position, header in iter_headers(data) if header.base_offset == offset)
     assert below_recovery_point(disk, path) <= at

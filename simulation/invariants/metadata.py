@@ -15,6 +15,7 @@ from ...actors.messages import (
     MetadataUpdate,
     Partition,
     Registered,
+    TopicId,
 )
 from ...cluster.world import Host, World
 from ..oracle import Checker
@@ -30,6 +31,7 @@ class MetadataChecker(Checker):
         self.end = 0
         self.partitions: dict[Partition, PartitionStateView] = {}
         self.brokers: dict[int, BrokerStateView] = {}
+        self.topics: dict[TopicId, str] = {}  # the names of all that there ever were
         self.changed: list[tuple[PartitionStateView | None, PartitionStateView]] = []  # by the newest move
         self.min_insync: dict[Partition, int] = {}
         self._hashes: dict[int, object] = {}
@@ -86,6 +88,7 @@ class MetadataChecker(Checker):
                 self.violated("R15", f"broker {number} went back from epoch {known.epoch} to {broker.epoch}")
         self.end = image.end
         self.partitions, self.brokers = dict(image.partitions), dict(image.brokers)
+        self.topics.update((topic, state.name) for topic, state in image.topics.items())
         for _, state in self.changed:
             self._shape(state)
 

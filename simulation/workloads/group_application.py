@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ...actors.client_commands import CommitPositions, Failure, Release, Took, Why
+from ...actors.client_commands import CommitPositions, Failure, Release, Took
 from ...actors.consumer_outlet import Chunk
 from ...actors.errors import ErrorCode
 from ...actors.group_consumer import GroupConsumerActor
@@ -97,7 +97,7 @@ class Application:
 
     def failed(self, topic: str, partition: int, generation: int, failure: Failure) -> None:
         workload = self.workload
-        if failure.why not in (Why.NO_BROKERS, Why.UNKNOWN_TOPIC):
+        if partition >= 0:  # else nobody could be reached, or topics are not created yet
             workload.complaints.append(f"{self.process} cannot read {topic}-{partition}: {failure.sentence}")
 
     def offsets(self, token: object, found: dict[Place, tuple[int, int]]) -> None:

@@ -35,7 +35,7 @@ from ...cluster.world import Boot, Micros
 from ...storage.memory import MemoryDisk
 from ..history import NEVER, Op, Outcome
 from ..swarm import Shape
-from ..views import coordinator_of, coordinator_topics
+from ..views import coordinator_of
 from ..workload import Command, Settings, Workload
 from .classic_members import ClassicMember
 from .group_application import COMMIT_TIMEOUT_MS, GROUP, Application, Place
@@ -416,7 +416,7 @@ class GroupsWorkload(Workload):
 
     def reset(self, number: int) -> None:
         """All partitions of the group, to their beginning."""
-        topics = {name: topic for topic, name in coordinator_topics(self.world).items()}
+        topics = {name: topic for topic, name in self.run.metadata.topics.items()}
         places = [(topic, index) for topic, index in self.run.workload.places() if topic in topics]
         if not places:
             return
@@ -500,7 +500,7 @@ class GroupsWorkload(Workload):
         assert isinstance(answer, OffsetsFetched), f"nobody asked for {answer!r}"
         if group != GROUP:
             return
-        topics = coordinator_topics(self.world)
+        topics = self.run.metadata.topics  # whoever answered may be dead by now
         for kept in answer.offsets:
             key = f"{topics[kept.partition[0]]}-{kept.partition[1]}"
             self.note(Op(ASKER, "committed", key, called, self.world.now, offset=kept.offset, group=GROUP))
