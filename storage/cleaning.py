@@ -22,7 +22,7 @@ from enum import Enum
 
 import msgspec
 
-from .compaction import Cleaned, CleanSegment, MapKeys, Mapped, Rules
+from .compaction import Cleaned, CleanSegment, MapKeys, Mapped, Rules, Slice
 from .disk import DiskFull
 from .log import Log
 from .offset_map import OffsetMap
@@ -65,7 +65,7 @@ class Cleaning:
         self._map = OffsetMap(plan.map_bytes)
         self._mapped_to = plan.dirty
         self._to_map = deque(segment for segment in self._segments if segment.end > plan.dirty)
-        self._position = 0  # in the segment at hand
+        self._position = self._offset = 0  # in the segment at hand
         self._rules: Rules | None = None  # known once all is mapped
         self._groups: deque[list[Segment]] = deque()
         self._to_clean: deque[Segment] = deque()  # of the group at hand
@@ -89,17 +89,11 @@ class Cleaning:
     def job(self) -> CleaningJob | None:
         """The next job, unless one is out."""
         if self._out is None and self.stage is Stage.MAPPING:
-            segment = self._to_map[0]
-            offset = segment.base if self._position == 0 else self._mapped_to
-            dirty, slice_bytes = self.plan.dirty, self.plan.slice_bytes
-            self._out = MapKeys(segment.path, self._position, segment.size, offset, dirty, slice_bytes, self._map.room)
+            self._out = MapKeys(self._slice(self._to_map[0]), self.plan.dirty, self._map.room)
         elif self._out is None and self.stage is Stage.CLEANING:
             assert self._rules is not None, "rules come with the end of mapping"
-            segment = self._to_clean[0]
-            end = self._groups[0][-1].end
-            self._out = CleanSegment(
-                segment.path, self._position, segment.size, end, self._epoch, self.plan.slice_bytes, self._rules
-            )
+            part = self._slice(self._to_clean[0])
+            self._out = CleanSegment(part, self._groups[0][-1].end, self._epoch, self._rules)
         else:
             return None
         return self._out
@@ -138,11 +132,17 @@ class Cleaning:
         """It cannot go on now. A replacement that is under way is finished by the log."""
         self._fail(why)
 
+    def _slice(self, segment: Segment) -> Slice:
+        offset = segment.base if self._position == 0 else self._offset
+        epochs, most = tuple(self.log.epochs.entries), self.plan.slice_bytes
+        return Slice(segment.path, self._position, segment.size, offset, segment.end, epochs, most)
+
     # --- Mapping ---
 
     def _mapped(self, found: Mapped) -> None:
         self._map.add(found.latest)
-        self._position, self._mapped_to = found.position, max(self._mapped_to, found.offset)
+        self._position, self._offset = found.position, found.offset
+        self._mapped_to = max(self._mapped_to, found.offset)
         if self._position >= self._to_map[0].size:
             self._mapped_to = max(self._mapped_to, self._to_map.popleft().end)
             self._position = 0
@@ -196,7 +196,7 @@ class Cleaning:
             new.created = new.created or generation
             for header in found.headers:
                 new.note(header)
-        self._position, self._epoch = found.position, found.epoch
+        self._position, self._offset, self._epoch = found.position, found.offset, found.epoch
         self._purged, self._changed = max(self._purged, found.purged), self._changed or found.changed
         self.records_before += found.records_before
         self.records_after += found.records_after

@@ -31,23 +31,37 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from .disk import Reader
+from .epochs import EpochCache, EpochEntry
 from .keys import Span, body_of, name_of, spans
 from .records import (
     DELETE_HORIZON,
     HEADER,
     HEADER_SIZE,
+    MAX_BATCH,
     BatchHeader,
     InvalidBatch,
     check_crc,
     compress,
-    header_fault,
     rebuild,
     varint,
 )
+from .segment import batch_fault
 
 
 class Unreadable(Exception):
     """A segment holds what was not written there."""
+
+
+class Slice(msgspec.Struct, frozen=True):
+    """The part of a segment that a job looks at, from the batch at `position` on, and what must hold there."""
+
+    path: str
+    position: int
+    size: int  # of the segment
+    offset: int  # no batch from `position` on begins before
+    end: int  # of the segment: where its last batch ends
+    epochs: tuple[EpochEntry, ...]  # of the log
+    most_bytes: int
 
 
 class Mapped(msgspec.Struct, frozen=True):
@@ -60,25 +74,21 @@ class Mapped(msgspec.Struct, frozen=True):
 
 
 class MapKeys(msgspec.Struct, frozen=True):
-    """A job: the last offset of each key in one slice of a segment, from the batch at `position` on."""
+    """A job: the last offset of each key in one slice of a segment."""
 
-    path: str
-    position: int
-    size: int  # of the segment
-    offset: int  # where the slice begins
+    slice: Slice
     dirty: int  # what lies below was cleaned before
-    slice_bytes: int
     most_keys: int  # stop before the map has more than these
 
     @property
     def name(self) -> str:
-        return f"map keys of {self.path} from {self.position}"
+        return f"map keys of {self.slice.path} from {self.slice.position}"
 
     def run(self, reader: Reader) -> Mapped:
         latest: dict[bytes, int] = {}
-        position, offset = self.position, self.offset
+        position, offset = self.slice.position, self.slice.offset
         try:
-            for at, header, data in _batches(reader, self.path, self.position, self.size, self.slice_bytes):
+            for at, header, data in _batches(reader, self.slice):
                 found = _last_offsets(header, data) if header.next_offset > self.dirty else {}
                 if latest and len(latest) + len(found) > self.most_keys:
                     break
@@ -107,6 +117,7 @@ class Cleaned(msgspec.Struct, frozen=True):
     data: bytes
     headers: list[BatchHeader]
     position: int  # where the next slice begins
+    offset: int  # the same as an offset
     epoch: int  # of the last batch that was looked at
     records_before: int = 0
     records_after: int = 0
@@ -116,38 +127,36 @@ class Cleaned(msgspec.Struct, frozen=True):
 
 
 class CleanSegment(msgspec.Struct, frozen=True):
-    """A job: what stays of one slice of a segment, from the batch at `position` on."""
+    """A job: what stays of one slice of a segment."""
 
-    path: str
-    position: int
-    size: int
-    end: int  # the offset at which this segment's group ends
+    slice: Slice
+    group_end: int  # the offset at which this segment's group ends
     epoch: int  # of the batch before
-    slice_bytes: int
     rules: Rules
 
     @property
     def name(self) -> str:
-        return f"clean {self.path} from {self.position}"
+        return f"clean {self.slice.path} from {self.slice.position}"
 
     def run(self, reader: Reader) -> Cleaned:
         parts: list[bytes] = []
         headers: list[BatchHeader] = []
-        position, epoch, before, purged, changed = self.position, self.epoch, 0, 0, False
+        position, offset, epoch = self.slice.position, self.slice.offset, self.epoch
+        before, purged, changed = 0, 0, False
         try:
-            for at, header, data in _batches(reader, self.path, self.position, self.size, self.slice_bytes):
-                first_of_epoch = header.leader_epoch > epoch
-                kept, gone = clean(data, header, self.rules, needed=first_of_epoch or header.next_offset == self.end)
+            for at, header, data in _batches(reader, self.slice):
+                needed = header.leader_epoch > epoch or header.next_offset == self.group_end
+                kept, gone = clean(data, header, self.rules, needed=needed)
                 purged, changed = max(purged, gone), changed or kept != data
                 before += header.count
                 if kept:
                     parts.append(kept)
                     headers.append(BatchHeader._make(HEADER.unpack_from(kept)))
-                position, epoch = at + header.size, header.leader_epoch
+                position, offset, epoch = at + header.size, header.next_offset, header.leader_epoch
         except Unreadable as damage:
-            return Cleaned(b"", [], position, epoch, damage=str(damage))
+            return Cleaned(b"", [], position, offset, epoch, damage=str(damage))
         after = sum(header.count for header in headers)
-        return Cleaned(b"".join(parts), headers, position, epoch, before, after, purged, changed)
+        return Cleaned(b"".join(parts), headers, position, offset, epoch, before, after, purged, changed)
 
 
 def clean(data: memoryview, header: BatchHeader, rules: Rules, *, needed: bool) -> tuple[bytes, int]:
@@ -228,30 +237,35 @@ def _last_offsets(header: BatchHeader, data: memoryview) -> dict[bytes, int]:
     return {name_of(span.key): base + span.delta for span in found if span.key is not None}
 
 
-def _batches(
-    reader: Reader, path: str, position: int, size: int, slice_bytes: int
-) -> Iterator[tuple[int, BatchHeader, memoryview]]:
-    """(position, header, bytes) of the whole batches in a slice; at least one. Raises Unreadable."""
-    window = memoryview(reader.read(path, position, min(slice_bytes, size - position)))
+def _batches(reader: Reader, part: Slice) -> Iterator[tuple[int, BatchHeader, memoryview]]:
+    """(position, header, bytes) of the whole batches in a slice; at least one. Raises Unreadable.
+
+    All that can be wrong with a batch is looked at, also outside of its CRC: what passes here is written anew.
+    """
+    epochs, expected, position, path = EpochCache(part.epochs), part.offset, part.position, part.path
+    window = memoryview(reader.read(path, position, min(part.most_bytes, part.size - position)))
     at = 0
-    while at < len(window):
+    while at < len(window) or position + at == part.position:
         if len(window) - at < HEADER_SIZE:
-            if position + len(window) >= size:
-                left = len(window) - at
-                raise Unreadable(f"{path}, byte {position + at}: {left} bytes are left where a batch begins")
-            break
+            if at and position + len(window) < part.size:
+                return
+            raise Unreadable(f"{path}, byte {position + at}: {len(window) - at} bytes are left where a batch begins")
         header = BatchHeader._make(HEADER.unpack_from(window, at))
-        fault = header_fault(header)
-        if fault:
-            raise Unreadable(f"{path}, byte {position + at}: {fault}")
         if at + header.size > len(window):
             if at:
-                break
-            window = memoryview(reader.read(path, position, header.size))
-            if len(window) < header.size:
-                raise Unreadable(f"{path}, byte {position}: a batch of {header.size} bytes is cut off")
+                return  # the next slice begins with it
+            window = memoryview(reader.read(path, position, header.size if header.size <= MAX_BATCH else HEADER_SIZE))
         data = window[at : at + header.size]
-        if not check_crc(data, header):
-            raise Unreadable(f"{path}, byte {position + at}: the CRC of the batch is not {header.crc:#010x}")
+        epoch = epochs.epoch_at(header.base_offset)
+        fault = batch_fault(header, expected, -1, compacted=True)
+        if fault is None and epoch not in (header.leader_epoch, -1):
+            fault = f"leader epoch {header.leader_epoch}, the epoch checkpoint has {epoch}"
+        if fault is None and (header.next_offset == part.end) != (position + at + header.size == part.size):
+            fault = f"a batch ends at {header.next_offset}, its segment at {part.end}"
+        if fault is None and not check_crc(data, header):
+            fault = f"the CRC of the batch is not {header.crc:#010x}"
+        if fault:
+            raise Unreadable(f"{path}, byte {position + at}: {fault}")
         yield position + at, header, data
         at += header.size
+        expected = header.next_offset

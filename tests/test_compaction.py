@@ -447,16 +447,24 @@ def test_a_log_that_was_never_compacted_refuses_a_hole() -> None:
         strict.append_replica(keeper.log.read(0, 10_000, limit=keeper.log.end))
 
 
-def test_a_changed_byte_ends_the_cleaning_and_is_called_damage() -> None:
+@pytest.mark.parametrize("slice_bytes", [100, 10_000])
+def test_every_changed_byte_ends_the_cleaning_and_is_called_damage(slice_bytes: int) -> None:
+    """Also those outside of the CRC, since what the cleaner takes for good it writes anew."""
     keeper = Keeper()
     for number in range(40):
         keeper.write(("k", f"v{number}"))
     while keeper.disk.dirty():
         keeper.flush()
-    keeper.disk.corrupt(keeper.log.segments[1].path, 100, 3)
-    cleaning = keeper.clean()
-    assert cleaning.stage is Stage.FAILED
-    assert "CRC" in cleaning.damage
+    path = keeper.log.segments[1].path
+    good = keeper.disk.read(path, 0, keeper.disk.size(path) or 0)
+    for position in range(len(good)):
+        bad = bytearray(good)
+        bad[position] ^= 0x04
+        keeper.disk.truncate(path, 0)
+        keeper.disk.append(path, bad)
+        cleaning = keeper.clean(slice_bytes=slice_bytes)
+        assert cleaning.stage is Stage.FAILED, position
+        assert cleaning.damage, position
     assert not [name for name in keeper.disk.list(NAME) if name.endswith(".cleaned")]
 
 
