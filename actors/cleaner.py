@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..storage.cleaning import Cleaning, CleaningJob, Plan, Stage
-from ..storage.compaction import Cleaned, CleanSegment, MapKeys, Mapped
+from ..storage.compaction import Cleaned, CleanSegment, MapKeys, Mapped, Replayed, ReplayProducers
 from ..storage.log import Log
 from . import broker_events as events
 from .bugs import bug
@@ -93,12 +93,12 @@ class Cleaner:
 
     def on_job(self, done: JobDone, ctx: Context) -> bool:
         """A slice is done. Returns whether the job was ours."""
-        if not isinstance(done.job, MapKeys | CleanSegment):
+        if not isinstance(done.job, ReplayProducers | MapKeys | CleanSegment):
             return False
         cleaning, replica = self._cleaning, self._replica
         if cleaning is None or replica is None:
             return True
-        assert isinstance(done.result, Mapped | Cleaned | None), "what slices find"
+        assert isinstance(done.result, Replayed | Mapped | Cleaned | None), "what slices find"
         cleaning.take(done.job, done.result, done.error)
         self._touched(replica)
         rest = max(REST_MIN_MS, REST_SHARE * (ctx.now - self._began))

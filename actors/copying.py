@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from ..storage.disk import Generation
 from ..storage.log import Log
+from ..storage.producers import ProducerStates
 from .bugs import bug
 from .messages import FetchedPartition, FetchPartition, Partition
 
@@ -30,12 +31,13 @@ class Copying:
         self.cutting: tuple[Generation, int, bool] | None = None  # (when, where, reset) of the cut that waits
         self.idle = False  # the last answer brought no records
         self._purged = -1  # by the leader, when it told us to begin anew
+        self._producers: ProducerStates | None = None  # and what it knew of those who wrote before
         self.truncated = 0  # records given up by the last cut, for events
 
     def wanted(self) -> FetchPartition | None:
-        """What to ask the leader for; None while cutting, or while what was dropped could come back."""
+        """What to ask the leader for; None while cutting, or while what was dropped could come back with a crash."""
         log = self.log
-        if self.cutting is not None or log.adopting:
+        if self.cutting is not None or log.resetting:
             return None
         return FetchPartition(
             self.partition,
@@ -59,9 +61,14 @@ class Copying:
         self.truncated = self.log.end - offset
         self._prepare(self.log.truncation_end(offset), offset, reset=False)
 
-    def reset(self, offset: int, purged: int = -1) -> None:
+    def must_begin_anew(self, log_start: int, purged: int) -> bool:
+        """Whether the leader means this log. It may mean what it was when it asked, before it began anew."""
+        log = self.log
+        return log.end <= log_start or log.purged < purged > log.end
+
+    def reset(self, offset: int, purged: int = -1, producers: ProducerStates | None = None) -> None:
         """What is here cannot be gone on with: begin at the leader's log start (KAFKA-9491: the high watermark too)."""
-        self._purged = purged
+        self._purged, self._producers = purged, producers
         self.truncated = max(0, self.log.end - offset)
         self._prepare(0, offset, reset=True)
 
@@ -97,7 +104,7 @@ class Copying:
 
     def _cut(self, offset: int, *, reset: bool) -> None:
         if reset:
-            self.log.reset_to(offset, self._purged)
+            self.log.reset_to(offset, self._purged, self._producers)
             self.hw = offset
             return
         if offset < self.log.end or not bug("keep-cache-at-end"):

@@ -7,6 +7,7 @@ for twice it would otherwise delete what was written in between.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Protocol
 
 from .client_commands import Failure, RemoveRecords, Why
@@ -115,12 +116,13 @@ class Deletions:
     # --- Asking ---
 
     def pump(self, ctx: Context) -> None:
-        """Ask what is due, one request per leader."""
+        """Ask what is due: a request per leader, and no partition twice in one, or answers could not be told apart."""
         for owner in self._owners():
             failure = self._hopeless(owner, ctx)
             if failure is not None:
                 self._fail(owner, failure)
-        requests: dict[Address, list[tuple[_Wanted, DeletePartition]]] = {}
+        requests: dict[tuple[Address, int], list[tuple[_Wanted, DeletePartition]]] = {}
+        before: Counter[Partition] = Counter()
         for wanted in self._wanted:
             name = self._leaderships.topics.get(wanted.owner.command.topic)
             if wanted.offset == LATEST or wanted.next_at > ctx.now or name is None:
@@ -135,8 +137,9 @@ class Deletions:
             wanted.partition = partition
             wanted.next_at = Millis(ctx.now + ANSWER_MS + 1_000)
             asked = DeletePartition(partition, route.epoch, wanted.offset)
-            requests.setdefault(route.to, []).append((wanted, asked))
-        for to, asked_of in requests.items():
+            requests.setdefault((route.to, before[partition]), []).append((wanted, asked))
+            before[partition] += 1
+        for (to, _), asked_of in requests.items():
             self._next_id += 1
             self._flights[self._next_id] = [wanted for wanted, _ in asked_of]
             ctx.send(to, DeleteRecords(self._next_id, ANSWER_MS, [asked for _, asked in asked_of]))

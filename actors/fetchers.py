@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from ..storage.disk import DiskFull
 from ..storage.log import CorruptLog
+from ..storage.producers import ProducerStates
 from ..storage.records import InvalidBatch
 from . import broker_events as events
 from .bugs import bug
@@ -113,8 +114,9 @@ class Fetchers:
         if part.error is _NONE and part.diverging is None:
             self._append(fetcher, replica, copying, part, ctx)
         elif part.error is ErrorCode.OFFSET_OUT_OF_RANGE:
-            self._tell_reset(part, copying, ctx)
-            copying.reset(part.log_start, part.purged)
+            if not copying.log.resetting and copying.must_begin_anew(part.log_start, part.purged):
+                self._tell_reset(part, copying, ctx)
+                copying.reset(part.log_start, part.purged, _producers(part))
             fetcher.dropped(part.partition, ctx, rest=False)
         elif part.diverging is None:
             fetcher.dropped(part.partition, ctx, rest=True)
@@ -160,3 +162,13 @@ class Fetchers:
             cause = f"its log parts from that of b{replica.leader}, the leader of epoch {copying.epoch}"
             name = self._image().name(replica.partition)
             ctx.emit(events.Truncated(broker=self._me, partition=name, records=copying.truncated, cause=cause))
+
+
+def _producers(part: FetchedPartition) -> ProducerStates | None:
+    """What the leader knows of those who wrote below its log start."""
+    if part.producers is None:
+        return None
+    try:
+        return ProducerStates.decode(bytes(part.producers.data))[1]
+    except ValueError:
+        return None  # it is a help, no more: without it a repetition of what is deleted may be taken for new

@@ -20,6 +20,8 @@ from .metadata import MetadataImage
 from .replica import PartitionLeading, Replica
 
 _NONE = ErrorCode.NONE  # to ask an enumeration costs more than to make the answer
+MAX_PRODUCERS = 5_000
+"""Told to a follower that begins anew: those who wrote last. A snapshot of so many has about 1 MiB."""
 
 
 class Followers:
@@ -119,7 +121,10 @@ class Followers:
             return FetchedPartition(partition, error, replica.leader_epoch, -1, -1)
         verdict = leading.check(wanted)
         if isinstance(verdict, ErrorCode):
-            return FetchedPartition(partition, verdict, leading.epoch, -1, log.start, purged=log.purged)
+            producers = Payload(log.producers.before(log.start, MAX_PRODUCERS).encode(log.start))
+            return FetchedPartition(
+                partition, verdict, leading.epoch, -1, log.start, purged=log.purged, producers=producers
+            )
         if isinstance(verdict, Diverging):
             point = (verdict.epoch, verdict.end)
             return FetchedPartition(partition, ErrorCode.NONE, leading.epoch, replica.hw, log.start, diverging=point)

@@ -71,7 +71,8 @@ class Leading:
                 if epoch < 0:
                     return Diverging(-1, log.start) if wanted.offset > log.start else ErrorCode.OFFSET_OUT_OF_RANGE
                 return Diverging(epoch, end)
-        if wanted.offset < log.start or wanted.purged < log.purged > wanted.offset:
+        missed = wanted.purged < log.purged > wanted.offset and not bug("miss-tombstones")
+        if wanted.offset < log.start or missed:
             return ErrorCode.OFFSET_OUT_OF_RANGE  # what it lacks was deleted here: it must begin anew
         if wanted.offset > log.end:
             return Diverging(log.last_epoch, log.end)

@@ -170,7 +170,8 @@ class Fetch(Message, frozen=True):
 class FetchedPartition(Part, frozen=True):
     """Records, or `diverging` (epoch, end) and nothing else, or an error. `hw` is not to be used before truncation.
 
-    `purged`: tombstones below may be gone, and offsets may be missing; -1: the log was never compacted.
+    `purged`: tombstones below may be gone, and offsets may be missing; -1: the log was never compacted. `producers`:
+    a snapshot of who wrote below the log start, with OFFSET_OUT_OF_RANGE, for whoever begins anew there.
     """
 
     partition: Partition
@@ -182,6 +183,7 @@ class FetchedPartition(Part, frozen=True):
     records: Payload | None = None
     leader: int = -1
     purged: int = -1
+    producers: Payload | None = None
 
 
 class Fetched(Message, frozen=True):

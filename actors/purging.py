@@ -11,14 +11,13 @@ away for longer than `delete.retention.ms`. Here it does not:
 - who is not up is not waited for. When it comes back and what it has ends below `purged`, the leader tells it to begin
   anew (`Leading.check`), as if it were below the log start. Its new copy cannot have such values: the leader removed
   them long before their tombstones. It says so by repeating the leader's `purged`, once nothing of its old log can come
-  back (`Log.adopting`), and from then on it is up, and holds tombstones back until it has caught up.
+  back (`Log.resetting`), and from then on it is up, and holds tombstones back until it has caught up.
 
 Whoever is in the ISR or ELR has everything below the high watermark, and so all of the tombstones: it is never reset.
 """
 
 from __future__ import annotations
 
-from .bugs import bug
 from .metadata import MetadataImage
 from .replica import Replica
 
@@ -26,8 +25,6 @@ from .replica import Replica
 def purge_below(replica: Replica, image: MetadataImage, me: int) -> int:
     """Tombstones from here on must stay at this replica."""
     leading = replica.leading
-    if bug("purge-alone"):
-        return replica.hw
     if leading is None:
         return max(0, replica.log.purged) if replica.copying is not None else 0
     state = image.partitions.get(replica.partition)

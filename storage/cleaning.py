@@ -5,6 +5,7 @@ it likes, and hands the result back (`take`). In between everything else goes on
 cleaning is as slow as its owner wants, a slice of a segment at a time, and what it has in memory is a map of keys
 within a budget, and one slice.
 
+    replaying  the producers as they were where the cleaning ends
     mapping    the keys of what is dirty, which begins where the last cleaning ended, until there is no more, or no room
     cleaning   all segments from the first one on, in groups that fit into one segment: what stays goes to a new file
     swapping   the new segment takes the place of its group (`swapping`); then the next group
@@ -22,13 +23,15 @@ from enum import Enum
 
 import msgspec
 
-from .compaction import Cleaned, CleanSegment, MapKeys, Mapped, Rules, Slice
+from .compaction import Cleaned, CleanSegment, MapKeys, Mapped, Replayed, ReplayProducers, Rules, Slice
 from .disk import DiskFull
 from .log import Log
 from .offset_map import OffsetMap
+from .producers import ProducerStates
 from .segment import MAX_RELATIVE, Segment, cleaned_path
 
-CleaningJob = MapKeys | CleanSegment
+CleaningJob = ReplayProducers | MapKeys | CleanSegment
+Found = Replayed | Mapped | Cleaned
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -44,6 +47,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Stage(Enum):
+    REPLAYING = "replaying"
     MAPPING = "mapping"
     CLEANING = "cleaning"
     SWAPPING = "swapping"
@@ -57,11 +61,12 @@ class Cleaning:
     def __init__(self, log: Log, plan: Plan) -> None:
         self.log = log
         self.plan = plan
-        self.stage = Stage.MAPPING
+        self.stage = Stage.REPLAYING
         self.why = ""  # it failed
         self.damage = ""  # why the log must not be used any more
         self.records_before = self.records_after = self.bytes_before = self.bytes_after = 0
         self._segments = [segment for segment in log.segments[:-1] if segment.end <= plan.limit]
+        self._producers = ProducerStates()  # as of the end of the segments
         self._map = OffsetMap(plan.map_bytes)
         self._mapped_to = plan.dirty
         self._to_map = deque(segment for segment in self._segments if segment.end > plan.dirty)
@@ -88,7 +93,11 @@ class Cleaning:
 
     def job(self) -> CleaningJob | None:
         """The next job, unless one is out."""
-        if self._out is None and self.stage is Stage.MAPPING:
+        if self._out is None and self.stage is Stage.REPLAYING:
+            segments = tuple((one.path, one.base, one.end, one.size) for one in self._segments)
+            limit, snapshots = self._segments[-1].end, tuple(self.log.snapshots)
+            self._out = ReplayProducers(self.log.directory, limit, snapshots, segments)
+        elif self._out is None and self.stage is Stage.MAPPING:
             self._out = MapKeys(self._slice(self._to_map[0]), self.plan.dirty, self._map.room)
         elif self._out is None and self.stage is Stage.CLEANING:
             assert self._rules is not None, "rules come with the end of mapping"
@@ -98,7 +107,7 @@ class Cleaning:
             return None
         return self._out
 
-    def take(self, job: CleaningJob, result: Mapped | Cleaned | None, error: str | None = None) -> None:
+    def take(self, job: CleaningJob, result: Found | None, error: str | None = None) -> None:
         """What became of a job. A log that has changed meanwhile makes all of it worthless."""
         if job is not self._out:
             return
@@ -110,6 +119,9 @@ class Cleaning:
         elif result.damage is not None:
             self.damage = result.damage
             self._fail(result.damage)
+        elif isinstance(result, Replayed):
+            self._producers = result.states
+            self.stage = Stage.MAPPING
         elif isinstance(result, Mapped):
             self._mapped(result)
         else:
@@ -148,7 +160,7 @@ class Cleaning:
             self._position = 0
         if self._map.room and self._to_map:
             return
-        states = self.log.producers.states
+        states = self._producers.states
         self._rules = Rules(
             latest=self._map.latest,
             mapped_to=self._mapped_to,

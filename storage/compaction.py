@@ -33,6 +33,7 @@ import msgspec
 from .disk import Reader
 from .epochs import EpochCache, EpochEntry
 from .keys import Span, body_of, name_of, spans
+from .producers import ProducerStates
 from .records import (
     DELETE_HORIZON,
     HEADER,
@@ -45,7 +46,7 @@ from .records import (
     rebuild,
     varint,
 )
-from .segment import batch_fault
+from .segment import BadBatch, batch_fault, snapshot_path, walk
 
 
 class Unreadable(Exception):
@@ -97,6 +98,50 @@ class MapKeys(msgspec.Struct, frozen=True):
         except Unreadable as damage:
             return Mapped({}, position, offset, str(damage))
         return Mapped(latest, position, offset)
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """What `ReplayProducers` found: the producers as of an offset."""
+
+    states: ProducerStates
+    damage: str | None = None
+
+
+class ReplayProducers(msgspec.Struct, frozen=True):
+    """A job: the producers as of `limit`, from the newest snapshot below and the headers after it.
+
+    Those of the log's end are not enough. What was not committed may be cut, and then a producer's last batches are
+    others, which must be there.
+    """
+
+    directory: str
+    limit: int  # where one of the segments ends
+    snapshots: tuple[int, ...]  # offsets of producer snapshots
+    segments: tuple[tuple[str, int, int, int], ...]  # path, base, end and size, in order
+
+    @property
+    def name(self) -> str:
+        return f"replay producers of {self.directory} up to {self.limit}"
+
+    def run(self, reader: Reader) -> Replayed:
+        states, offset = ProducerStates(), 0
+        for taken in sorted((taken for taken in self.snapshots if taken <= self.limit), reverse=True):
+            path = snapshot_path(self.directory, taken)
+            try:
+                offset, states = ProducerStates.decode(reader.read(path, 0, reader.size(path) or 0))
+                break
+            except ValueError:
+                continue
+        try:
+            for path, base, end, size in self.segments:
+                if not offset < end <= self.limit:
+                    continue
+                for _, header in walk(reader, path, position=0, expected=base, stop=size, compacted=True):
+                    if header.base_offset >= offset:
+                        states.apply(header)
+        except BadBatch as bad:
+            return Replayed(states, f"{path}, byte {bad.position}: {bad.sentence}")
+        return Replayed(states)
 
 
 class Rules(msgspec.Struct, frozen=True):

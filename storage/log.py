@@ -115,7 +115,9 @@ class Log(Swapping):
             raise ValueError(f"{path}: expected topic id {format_topic_id(topic_id)}, found {found[:80]!r}")
         log = cls(disk, directory, topic_id, settings, recovered)
         if found is None:
-            disk.replace(path, metadata)
+            named = disk.replace(path, metadata)
+            if log.lazy:  # without its name a log is nobody's, whatever else a crash has left of it
+                log._reset = named
         if settings.compacted:
             log.compact(0)
         log._repair(recovered)
@@ -163,9 +165,9 @@ class Log(Swapping):
     # What is known
 
     @property
-    def adopting(self) -> bool:
-        """Whether a reset must be durable before this log may say what it is."""
-        return self._reset is not None and self._purged_then > self.purged
+    def resetting(self) -> bool:
+        """Whether a reset, or the name, is not durable yet: a crash may undo it, so nobody may count on this log."""
+        return self._reset is not None
 
     @property
     def name(self) -> str:
@@ -180,6 +182,8 @@ class Log(Swapping):
     @property
     def durable_end(self) -> int:
         """What counts as durable: with durability "os" everything that was written."""
+        if self._reset is not None:
+            return 0
         safe, end = self._safe_end, self.end
         return end if self.lazy or safe > end else safe
 
@@ -293,7 +297,10 @@ class Log(Swapping):
             elif self._since_snapshot >= self.settings.snapshot_interval:
                 self._snapshot(active)
         if not self.segments or (self.segments[-1].size and self.segments[-1].index is None):
-            self._add_segment(min(self.end, headers[0].base_offset))
+            base = min(self.end, headers[0].base_offset)
+            if not self.segments and base < self.end and self._snapshots:
+                self._first_snapshot(base)  # it begins inside of a batch, but can be read from its beginning only
+            self._add_segment(base)
         return self.segments[-1]
 
     def roll(self) -> None:
@@ -341,9 +348,11 @@ class Log(Swapping):
         assert segment.index is not None
         assert segment.times is not None
         try:
-            if len(segment.index) > segment.index_saved:
+            path = index_path(self.directory, segment.base)
+            missing = not lazy and not segment.index_saved and self.disk.size(path) is None  # Kafka's tools want a file
+            if len(segment.index) > segment.index_saved or missing:
                 data = segment.index.encode(segment.index_saved)
-                self.disk.append(index_path(self.directory, segment.base), data, lazy=lazy)
+                self.disk.append(path, data, lazy=lazy)
                 segment.index_saved = len(segment.index)
             if len(segment.times) > segment.times_saved:
                 data = segment.times.encode(segment.times_saved)
@@ -430,8 +439,10 @@ class Log(Swapping):
         for header in self.batches_from(start):
             self.producers.apply(header)
 
-    def reset_to(self, offset: int, purged: int = -1) -> Generation:
+    def reset_to(self, offset: int, purged: int = -1, producers: ProducerStates | None = None) -> Generation:
         """Drop everything; the next record gets `offset`. The caller has made the recovery point 0 durably first.
+
+        `producers`: what the leader knows of those who wrote below, and might repeat it.
 
         `purged`: what the leader has purged. Once nothing of the old log can come back this one has no value whose
         tombstone lies below, whatever it copies from now on.
@@ -448,10 +459,19 @@ class Log(Swapping):
         self._unsynced.clear()
         self._cursors.clear()
         self._tail.clear()
-        self.producers, self.epochs = ProducerStates(), EpochCache()
+        self.producers, self.epochs = producers or ProducerStates(), EpochCache()
         self._write_epochs(self.epochs)
+        if self.producers.states:
+            self._first_snapshot(offset)
         self._reset = self._start_written = self._write_start(offset)
         return self._reset
+
+    def _first_snapshot(self, offset: int) -> None:
+        """What is known of producers where a log begins that has lost what was before."""
+        for taken in list(self._snapshots):
+            self._drop_snapshot(taken)
+        self.disk.replace(snapshot_path(self.directory, offset), self.producers.encode(offset))
+        self._snapshots.append(offset)
 
     # Durability
 

@@ -133,6 +133,24 @@ class ProducerStates:
         self.forgotten = self.forgotten or bool(old)
         return len(old)
 
+    def before(self, offset: int, most: int) -> ProducerStates:
+        """What rests on batches below `offset`, of the `most` producers who wrote last.
+
+        Whoever copies the log from there on and begins with this knows what whoever has all of it knows.
+        """
+        known = ProducerStates()
+        known.forgotten = self.forgotten
+        for pid, state in self.states.items():
+            batches = tuple(batch for batch in state.batches if batch.last_offset < offset)
+            if batches:
+                last = batches[-1]
+                known.states[pid] = ProducerState(state.epoch, last.last_sequence, last.timestamp, batches)
+        if len(known.states) > most:
+            newest = sorted(known.states, key=lambda pid: known.states[pid].batches[-1].base_offset)[-most:]
+            known.states = {pid: known.states[pid] for pid in newest}
+            known.forgotten = True
+        return known
+
     def encode(self, offset: int) -> bytes:
         """A snapshot: the state after every batch below `offset`."""
         body = msgspec.msgpack.encode(_Snapshot(LEVEL, offset, self.forgotten, dict(sorted(self.states.items()))))

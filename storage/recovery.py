@@ -190,7 +190,7 @@ class _Recovery:
     def _begin(self, names: Iterable[str], bases: list[int]) -> int:
         """Load the newest snapshot and the epochs that may be believed; the offset from which headers are walked."""
         names = set(names)
-        first = bases[0] if bases else 0
+        first = bases[0] if bases else self.log_start
         limit = self.known + 1 if self.clean else self.known
         if self.job.recovery_point is not None and not self.job.thorough:
             offsets = sorted(int(name[:20]) for name in names if name.endswith(".snapshot") and name[:20].isdecimal())

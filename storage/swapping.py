@@ -18,6 +18,7 @@ One replacement is under way at a time. Nothing is deleted from the beginning of
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 
 import msgspec
@@ -109,6 +110,7 @@ class Swapping(Trimming):
                 self.disk.delete(index)
             old.unload()
             old.index_saved = old.times_saved = 0
+        self._loaded = deque(segment for segment in self._loaded if segment not in swap.group)
         self._cursors.clear()
         swap.generation = self.disk.written
 

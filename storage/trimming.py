@@ -47,6 +47,11 @@ class Trimming(Reading):
     def size_bytes(self) -> int:
         return sum(segment.size for segment in self.segments)
 
+    @property
+    def snapshots(self) -> list[int]:
+        """The offsets of the producer snapshots that there are."""
+        return self._snapshots
+
     def advance_start(self, offset: int) -> Generation:
         """Records below `offset` are no longer served, for good when the generation is durable. May raise DiskFull."""
         if offset <= self.start:

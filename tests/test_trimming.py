@@ -175,3 +175,38 @@ def test_whatever_a_crash_leaves_is_a_log_that_begins_at_the_old_start_or_at_a_l
         data = again.read(again.start, 1 << 20, limit=again.end)
         assert all(header.count == 1 for _, header in iter_headers(data))
         assert verify_log(disk, NAME) == [], seed
+
+
+def test_a_copy_that_begins_later_knows_the_producers_that_wrote_before() -> None:
+    """Else a write that is repeated, after it was deleted, would be taken for a new one by a leader that began anew."""
+    disk, leader = new_log(settings=LogSettings())
+    for pid, sequence in ((7, 0), (8, 0), (8, 2), (7, 2), (9, 0)):
+        records = [Record(None, b"v", (), 1)] * 2
+        data = encode_batch(records, producer_id=pid, producer_epoch=0, base_sequence=sequence)
+        leader.append(bytearray(data), 1, 0)
+    for start in (4, 5):  # where a batch begins, and inside of one
+        leader.advance_start(start)
+        disk, log = new_log(settings=LogSettings())
+        log.reset_to(start, producers=leader.producers.before(start, 10))
+        assert sorted(log.producers.states) == [7, 8]
+        for again in range(3):
+            if again:
+                flush(disk, log)
+                disk.power_loss()
+                recovered = RecoverLog(NAME, recovery_point=log.recovery_point).run(disk)
+                log = Log.open(disk, NAME, TOPIC_ID, LogSettings(), recovered)
+                assert (log.start, recovered.corrupt) == (start, None)
+            if again == 1:
+                log.append_replica(leader.read(start, 1 << 20, limit=leader.end))
+        assert log.producers == leader.producers
+        assert verify_log(disk, NAME) == []
+
+
+def test_only_the_producers_that_wrote_last_are_told() -> None:
+    _, log = new_log(settings=LogSettings())
+    for pid in range(20):
+        data = encode_batch([Record(None, b"v")], producer_id=pid, producer_epoch=0, base_sequence=0)
+        log.append(bytearray(data), 1, 0)
+    known = log.producers.before(15, 4)
+    assert (sorted(known.states), known.forgotten) == ([11, 12, 13, 14], True)
+    assert not log.producers.before(15, 15).forgotten
