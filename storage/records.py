@@ -428,9 +428,18 @@ def _decode_records(body: bytes, header: BatchHeader) -> list[RawRecord]:
 # Compression. Kafka's snappy is framed as Xerial's Java library does it; some clients send one raw block.
 
 _XERIAL = b"\x82SNAPPY\x00"
+
+
+def _independent_blocks(body: bytes) -> object:
+    """An LZ4 frame as Kafka's Java clients can read it: they refuse blocks that refer to the one before."""
+    compressor = cramjam.lz4.Compressor(content_checksum=False, block_linked=False)
+    compressor.compress(body)
+    return compressor.finish()
+
+
 _CODECS: dict[int, tuple[Callable[[bytes], object], Callable[[bytes, bytearray], int]]] = {
     GZIP: (cramjam.gzip.compress, cramjam.gzip.decompress_into),
-    LZ4: (cramjam.lz4.compress, cramjam.lz4.decompress_into),
+    LZ4: (_independent_blocks, cramjam.lz4.decompress_into),
     ZSTD: (cramjam.zstd.compress, cramjam.zstd.decompress_into),
 }
 

@@ -209,3 +209,12 @@ def test_every_flipped_bit_of_what_the_crc_covers_is_found() -> None:
         bad[position] ^= 0x10
         with pytest.raises(InvalidBatch):
             decode_batch(bad)
+
+
+def test_blocks_of_lz4_do_not_refer_to_each_other() -> None:
+    """Kafka's Java clients and tools refuse them else ("Dependent block stream is unsupported")."""
+    records = [Record(b"k", bytes(100_000), (), 1), Record(b"k", b"v" * 100_000, (), 1)]
+    data = encode_batch(records, compression=LZ4)
+    magic, flags = data[61:65], data[65]
+    assert (magic, flags & 0x20, flags >> 6) == (b"\x04\x22\x4d\x18", 0x20, 1)
+    assert [record.value for record in decode_batch(data)] == [record.value for record in records]
