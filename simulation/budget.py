@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .run import Simulation
+    from .views import PartitionStateView
 
 LEAST_WORK = 50
 """Acknowledged writes without which a run has proven nothing."""
@@ -93,7 +94,8 @@ class ClusterBudget(Budget):
         shape = run.swarm.shape
         if shape.durability == "fsync" or host not in run.machines.brokers or run.swarm.beyond:
             return True
-        if shape.min_insync < 2 or len(run.metadata.partitions) < shape.topics * shape.partitions:
+        made = len(run.metadata.partitions) >= shape.topics * shape.partitions and self._ready()
+        if shape.min_insync < 2 or not made:
             return False  # a topic that is made while somebody is away may have nobody else
         if self._unproven is not None:
             unproven, epoch = self._unproven
@@ -111,7 +113,19 @@ class ClusterBudget(Budget):
         shape = run.swarm.shape
         if shape.durability == "os":  # there a loss of power is damage enough
             return False
-        return len(self._spoilt | {host}) < shape.min_insync
+        if not self._ready():
+            return False
+        spoilt = self._spoilt | {host}
+        return len(spoilt) < shape.min_insync and all(
+            self._others(state, spoilt) for state in run.metadata.partitions.values()
+        )
+
+    def _ready(self) -> bool:
+        return all(workload.ready for workload in self._run.workloads.values())
+
+    def _others(self, state: PartitionStateView, spoilt: set[str]) -> bool:
+        """Whether others may lead it."""
+        return any(f"b{broker}" not in spoilt for broker in (*state.isr, *state.elr)) or not state.isr
 
     def spoilt(self, host: str) -> None:
         self._spoilt.add(host)

@@ -13,8 +13,9 @@ from typing import Any
 
 import msgspec
 
-from . import group_scenarios, scenarios
+from . import group_scenarios, life_scenarios, scenarios
 from .group_scenarios import GroupStage, stage
+from .life_scenarios import LifeStage
 from .scenarios import Stage
 
 
@@ -191,7 +192,16 @@ BUGS = (
         "first-back-leads", 0, "our own, before D97", "after a loss of power one disk's word is enough",
         ("P4", "P13"),
     ),
+    Bug(
+        "clean-beyond-hw", 44, "KAFKA-13194", "the cleaner compacts what is not committed yet",
+        ("P25",), life_scenarios.a_leader_alone_with_its_producers, LifeStage,
+    ),
+    Bug(
+        "expire-beyond-hw", 48, "KAFKA-5634", "retention deletes records that are not committed yet",
+        ("P9",), life_scenarios.a_leader_alone_with_its_producers, LifeStage,
+    ),
+    Bug(
+        "miss-tombstones", 0, "Kafka's delete.retention.ms", "a replica that was away keeps what was deleted meanwhile",
+        ("KEYS",), life_scenarios.a_tombstone_that_was_missed, LifeStage,
+    ),
 )  # fmt: skip
-
-UNHUNTED = frozenset(("clean-beyond-hw", "expire-beyond-hw", "purge-alone"))
-"""Switches in actors that no workload here comes near to yet."""

@@ -36,8 +36,10 @@ class Line(NamedTuple):
 class LogView(Protocol):
     """What a mirror needs of `storage.log.Log`."""
 
-    start: int
-    end: int
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
 
     def batches_from(self, offset: int) -> Iterator[BatchHeader]: ...
 
@@ -65,6 +67,7 @@ class Mirror:
     def __init__(self, anchors: dict[int, int]) -> None:
         self.anchors = anchors  # offset -> chain of everything below, for logs that begin there
         self.start = 0
+        self.begin = 0  # where the first line begins: at the start, or where the batch ends that the start lies in
         self.end = 0
         self.lines: list[Line] = []
         self._bases: list[int] = []
@@ -74,6 +77,9 @@ class Mirror:
         """Look at the log again."""
         if log.start > self.start:
             self._forget_below(log.start)
+        elif log.start < self.start:  # a start that was not durable, or a leader's whose log begins before
+            self.start = self.begin = self.end = log.start
+            self.lines, self._bases, self._log = [], [], None
         if log is self._log and log.end == self.end:
             return NOTHING  # nobody cuts and appends to the same end within one input
         self._log = log
@@ -90,7 +96,12 @@ class Mirror:
             return Change(at, removed, ()) if removed or had > at else NOTHING
         chain = self.lines[-1].chain if self.lines else self.anchors.get(at, 0)
         added: list[Line] = []
+        if not self.lines:
+            self.begin = at
         for header in log.batches_from(at) if headers is None else headers:
+            if header.base_offset < at < header.next_offset and not self.lines and not added:
+                chain, self.begin = link(chain, header), header.next_offset
+                self.anchors.setdefault(self.begin, chain)
             if header.base_offset < at:
                 continue
             chain = link(chain, header)
@@ -107,7 +118,7 @@ class Mirror:
             )
         self.lines += added
         self._bases += [line.base for line in added]
-        self.end = added[-1].end if added else at
+        self.end = added[-1].end if added else max(at, self.begin if not self.lines else at)
         return Change(at if removed else None, removed, tuple(added))
 
     def line_at(self, offset: int) -> Line | None:
@@ -125,7 +136,9 @@ class Mirror:
         if index >= 0 and self.lines[index].end > offset:
             index -= 1
         if index < 0:
-            return self.anchors.get(offset, 0) if offset == self.start else None
+            if offset == self.start:
+                return self.anchors.get(offset, 0)
+            return self.anchors.get(self.begin, 0) if offset >= self.begin else None
         return self.lines[index].chain
 
     def last_below(self, offset: int) -> Line | None:
@@ -176,7 +189,10 @@ class Mirror:
         if chain is not None:
             self.anchors.setdefault(start, chain)
         index = bisect_right(self._bases, start - 1)
+        self.begin = max(start, self.lines[index - 1].end if index else start)
+        if index and self.begin > start:
+            self.anchors.setdefault(self.begin, self.lines[index - 1].chain)
         del self.lines[:index], self._bases[:index]
         self.start = start
         if not self.lines:
-            self.end = start
+            self.end = self.begin

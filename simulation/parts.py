@@ -12,20 +12,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .invariants.groups import GroupsChecker
+from .invariants.lives import LivesChecker
 from .invariants.reassignments import ReassignmentsChecker
 from .invariants.snapshots import SnapshotsChecker
 from .oracle import Checker
 from .workload import Command, Workload
 from .workloads.changes import ChangesWorkload
+from .workloads.expiring import ExpiringWorkload
 from .workloads.groups import GroupsWorkload
 from .workloads.log import LogWorkload
+from .workloads.table import TableWorkload
 
 if TYPE_CHECKING:
     from .run import Simulation
 
-WORKLOADS: dict[str, type[Workload]] = {
-    workload.name: workload for workload in (LogWorkload, ChangesWorkload, GroupsWorkload)
-}
+_ALL: tuple[type[Workload], ...] = (LogWorkload, ChangesWorkload, GroupsWorkload, ExpiringWorkload, TableWorkload)
+WORKLOADS = {workload.name: workload for workload in _ALL}
 """By name. The first always runs, the others if their `draw` says so."""
 
 
@@ -33,7 +35,7 @@ def families(run: Simulation) -> list[Checker]:
     """Checkers of what only some workloads do. They are asked after the run's own: `quorum`, `metadata`, `copies`,
     `leaders` and `judge`, which they may look at.
     """
-    return [ReassignmentsChecker(run.metadata), SnapshotsChecker(), GroupsChecker(run)]
+    return [ReassignmentsChecker(run.metadata), SnapshotsChecker(), GroupsChecker(run), LivesChecker(run)]
 
 
 def commands() -> tuple[type[Command], ...]:

@@ -216,7 +216,7 @@ class Simulation:
     def _works(self, well: Convergence) -> list[str]:
         """Whether whoever is left is governed, in and informed, and goes on working."""
         wrong = []
-        goal = self.judge.acknowledged + LEAST_WORK
+        goal = self.workload.acknowledged + LEAST_WORK  # other workloads' writes prove nothing of its topics
         for name, condition, limit_s in (
             ("L1: no controller is active", well.governed, L1_S),
             ("L2: not all brokers are in", well.manned, L2_S),
@@ -224,7 +224,7 @@ class Simulation:
         ):
             if not self._until(condition, limit_s, seldom=True):
                 wrong.append(self._late(f"{name}: {well.quorum()}; {well.state()}", limit_s))
-        if not self._until(lambda: self.judge.acknowledged >= goal):
+        if not self._until(lambda: self.workload.acknowledged >= goal):
             wrong.append(self._late(f"L5, L10: writes are not acknowledged: {well.state()}"))
         return wrong
 

@@ -6,7 +6,7 @@ back, and the oracle looks again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, cast
 
 import pytest
@@ -45,8 +45,8 @@ SHAPE = Shape(partitions=1, producers=1, unsafe_producers=0, consumers=1, produc
 class Calm:
     """A running cluster without faults, and short names for its parts."""
 
-    def __init__(self, seed: int = 1) -> None:
-        self.sim = Simulation(seed, Options(shape=SHAPE, faults=False))
+    def __init__(self, seed: int = 1, workloads: Collection[str] = ()) -> None:
+        self.sim = Simulation(seed, Options(shape=SHAPE, faults=False, workloads=workloads))
         self.sim.network.calm = True
         self.world = self.sim.world
         self.sim.start()
@@ -74,8 +74,10 @@ class Calm:
         self.world.run_until(self.world.now + 2_000_000)
 
     def say(self, source: Host, to: str, body: Message, actor: str = "broker") -> None:
-        envelope = Envelope(1, f"{source.name}/{actor}", Incarnation(1), "producer", Incarnation(1), body)
-        self.sim.oracle.sent(self.world, source.name, to, envelope)
+        self.sim.oracle.sent(self.world, source.name, to, self.envelope(source, body, actor))
+
+    def envelope(self, source: Host, body: Message, actor: str = "broker") -> Envelope:
+        return Envelope(1, f"{source.name}/{actor}", Incarnation(1), "producer", Incarnation(1), body)
 
     def committed_elsewhere(self) -> None:
         """The oracle is made to believe that much more is committed than anybody has."""

@@ -18,7 +18,8 @@ from ...cluster.world import Host, World
 from ...storage.disk import StorageError
 from ...storage.epochs import EpochEntry
 from ...storage.log import CorruptLog
-from ..mirror import Line, Mirror
+from ..logical import Logical
+from ..mirror import Line, LogView, Mirror
 from ..oracle import Checker
 from ..views import EpochLogView, LeadingView, ReplicaView, broker_epoch_of, images_of, leading_of, replicas_of
 from .metadata import MetadataChecker
@@ -40,6 +41,7 @@ class Copy(msgspec.Struct, eq=False):
     moved: tuple[int, int] = (0, 0)  # the high watermark before and after the last input
     added: tuple[Line, ...] = ()  # by the last input
     fresh: bool = True  # the last input opened it
+    logical: tuple[EpochLogView, Logical] | None = None  # a compacted log, and what it was
     blind: bool = False  # its disk was spoilt, and what it holds now could not be seen
 
 
@@ -139,7 +141,7 @@ class CopiesChecker(Checker):
         copy.fresh = log is not copy.log or host.life != copy.life
         if copy.fresh and copy.durable and host.name not in self.oracle.lossy:
             self.premise("DURABLE")
-        changed = copy.mirror.update(log)
+        changed = copy.mirror.update(self._logical(copy, log, history))
         copy.added = changed.added
         if changed.cut is not None:
             self._cut(host, copy, changed.cut, changed.removed, history)
@@ -173,6 +175,14 @@ class CopiesChecker(Checker):
         if copy.moved[1] > copy.moved[0] or copy.fresh:
             self._committed(copy, history)
 
+    def _logical(self, copy: Copy, log: EpochLogView, history: History) -> LogView:
+        """The log itself or, if it is compacted, what it was."""
+        if not getattr(log, "compacted", False):
+            return log
+        if copy.logical is None or copy.logical[0] is not log:
+            copy.logical = (log, Logical(log, history.order))
+        return copy.logical[1]
+
     def _cut(self, host: Host, copy: Copy, cut: int, removed: tuple[Line, ...], history: History) -> None:
         undamaged = host.name not in self.oracle.lossy
         if copy.fresh and cut < copy.durable and undamaged:
@@ -193,7 +203,7 @@ class CopiesChecker(Checker):
     def _grown(self, copy: Copy, replica: ReplicaView, history: History) -> None:
         lines = copy.mirror.lines
         before = lines[-len(copy.added) - 1] if len(lines) > len(copy.added) else None
-        expected = before.end if before is not None else copy.mirror.start
+        expected = before.end if before is not None else copy.mirror.begin
         epoch = before.epoch if before is not None else -1
         for line in copy.added:
             self.premise("P14")

@@ -4,7 +4,8 @@ Bits rot, writes are lost or land elsewhere, flushes are lies, and a machine com
 one. What is damaged changes at rest, under a running process too.
 
 Of a batch that no recovery point covers, the first sixteen bytes are left alone: offset and leader epoch lie outside of
-the CRC in Kafka's format, and nothing else vouches for them yet.
+the CRC in Kafka's format, and nothing else vouches for them yet. In a compacted log nothing ever does: where a batch
+may be followed by a hole, a wrong offset within it looks like a right one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ...storage.memory import MemoryDisk
 from ...storage.memory_tree import Snapshot
 from ...storage.records import InvalidBatch, iter_headers
+from ...storage.recovery import COMPACTION
 from ..fault import Draws, Fault, Micros, move, seconds
 from .disks import below_recovery_point, files
 from .processes import Crash, PowerLoss
@@ -218,9 +220,10 @@ def guarded(disk: MemoryDisk, path: str, offset: int, length: int) -> bool:
     size = disk.size(path)
     if size is None or offset >= size:
         return False
-    if not path.endswith(".log"):
+    if not path.endswith((".log", ".swap", ".cleaned")):
         return True
-    proven = below_recovery_point(disk, path)
+    compacted = disk.size(f"{path.partition('/')[0]}/{COMPACTION}") is not None
+    proven = 0 if compacted else below_recovery_point(disk, path)
     if offset + length <= proven:
         return True
     try:

@@ -187,9 +187,9 @@ class ChangesWorkload(Workload):
         """Every partition is where it was sent last, if nobody else sent it elsewhere."""
         if self.settings["drains"]:
             return
-        image = next(
-            image for host in self.world.hosts.values() for actor, image in images_of(host) if actor == "controller"
-        )
+        hosts = self.world.hosts.values()
+        images = [image for host in hosts for actor, image in images_of(host) if actor == "controller"]
+        image = max(images, key=lambda image: image.end)  # who lost its disk for good knows nothing any more
         assert isinstance(image, MetadataImage)
         for (topic, index), replicas in sorted(self._intended.items()):
             state = image.partitions[Partition(image.topic_ids[topic], index)]
