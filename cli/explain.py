@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from .arguments import Commands, WrongUsage, add_cluster, add_json, bootstrap_of, data_of, positive
+from .arguments import Commands, add_cluster, add_json, bootstrap_of, data_of, positive
 from .moments import moment
+from .places import name, place
 
 if TYPE_CHECKING:
     from ..cluster.event_file import Happened
@@ -24,14 +25,14 @@ def register(commands: Commands) -> None:
         examples="""
             barnabas explain --since 10m                 the last ten minutes
             barnabas explain --follow                    go on with what comes, until Ctrl-C
-            barnabas explain --partition orders-0        one partition, and the nodes that it depends on
+            barnabas explain --partition orders:0        one partition, and the nodes that it depends on
             barnabas explain --bootstrap HOST:PORT       a cluster elsewhere, as far as its nodes remember
         """,
         notes="`barnabas events` has every event by itself.",
     )
     explain.add_argument("--follow", "-f", action="store_true", help="go on with what comes, until Ctrl-C")
     explain.add_argument("--since", type=moment, metavar="WHEN", help="30s, 10m, 2h or 1d ago, or 2026-03-01T12:00:00Z")
-    explain.add_argument("--partition", metavar="TOPIC-P", help="only what concerns this partition")
+    explain.add_argument("--partition", metavar="TOPIC:PARTITION", help="only what concerns this partition")
     explain.add_argument("--node", type=positive, metavar="N", help="only what concerns this node")
     add_json(explain)
     add_cluster(explain)
@@ -41,9 +42,7 @@ def register(commands: Commands) -> None:
 def run_explain(arguments: argparse.Namespace) -> int:
     from ..cluster.story import concerning, tell
 
-    partition: str | None = arguments.partition and arguments.partition.replace("/", "-")
-    if partition is not None and not partition.rpartition("-")[2].isdecimal():
-        raise WrongUsage(f"`{arguments.partition}` is no partition, expected a topic and a number such as orders-0")
+    partition = None if arguments.partition is None else name(place(arguments.partition))
     earliest: int = arguments.since or 0
     with _source(arguments) as source:
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from .arguments import Parser
 
-DESCRIPTION = "A replicated event log in Kafka's record and log format. Kafka's wire protocol is to come."
+DESCRIPTION = "A replicated event log that Kafka's clients and tools can use."
 NOTES = """Commands find the cluster by --bootstrap, by --data, by the variable BARNABAS_BOOTSTRAP, or in
 ./barnabas-data. `barnabas COMMAND --help` tells the rest, with examples."""
 TRACEBACK = "BARNABAS_TRACEBACK"

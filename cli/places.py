@@ -1,5 +1,6 @@
 """Partitions on the command line: `orders:0`, `orders:0=1,2,3`, or a file of them as Kafka's tools write it."""
 
+import re
 from pathlib import Path
 
 from .arguments import WrongUsage
@@ -7,12 +8,15 @@ from .arguments import WrongUsage
 Place = tuple[str, int]
 
 
+_PLACE = re.compile(r"(?P<topic>[A-Za-z0-9._-]+)[:/-](?P<index>[0-9]{1,9})")
+
+
 def place(text: str) -> Place:
-    """`TOPIC:PARTITION`. Raises WrongUsage."""
-    topic, colon, index = text.rpartition(":")
-    if not (colon and topic and index.isascii() and index.isdecimal()):
+    """`TOPIC:PARTITION`, or with a slash, or as events and directories have it: `orders-0`. Raises WrongUsage."""
+    found = _PLACE.fullmatch(text)
+    if found is None:
         raise WrongUsage(f"`{text}` is no partition, expected TOPIC:PARTITION such as orders:0")
-    return topic, int(index)
+    return found["topic"], int(found["index"])
 
 
 def target(text: str) -> tuple[Place, tuple[int, ...]]:

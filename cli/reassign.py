@@ -193,7 +193,8 @@ def _carried_out(admin: "Admin", plan: "Plan", arguments: argparse.Namespace) ->
     verb = "moves" if len(begun) == 1 else "move"
     verb = verb if arguments.no_wait else "is" if len(begun) == 1 else "are"
     where = "" if arguments.no_wait else " where the plan says"
-    print(f"{len(begun)} {'partition' if len(begun) == 1 else 'partitions'} {verb}{where}")
+    if begun:
+        print(f"{len(begun)} {'partition' if len(begun) == 1 else 'partitions'} {verb}{where}")
     return 1 if refused else 0
 
 

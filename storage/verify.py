@@ -25,7 +25,7 @@ from .epochs import EpochCache
 from .keys import body_of, name_of, spans
 from .producers import ProducerStates
 from .records import BatchHeader, InvalidBatch, parse_header
-from .recovery import COMPACTION, EPOCH_CHECKPOINT, METADATA, read_purged
+from .recovery import COMPACTION, EPOCH_CHECKPOINT, METADATA, read_purged, read_start
 from .segment import BadBatch, index_path, segments_in, snapshot_path, timeindex_path, walk
 
 _DIRECTORY = re.compile(r"(?P<topic>[A-Za-z0-9._-]+)-(?P<partition>\d+)/")
@@ -55,7 +55,7 @@ def compare_replicas(replicas: Mapping[str, Reader], directory: str, committed: 
     findings = [
         Finding(directory, name, None, f"{name} has nothing of {directory}, others have {committed} offsets")
         for name, bases in starts.items()
-        if not bases and committed > 0
+        if not bases and committed > (read_start(replicas[name], directory) or 0)
     ]
     names = sorted(name for name, bases in starts.items() if bases)
     if len(names) < 2:
@@ -200,15 +200,17 @@ class _Verify:
             self._found(f"{self.directory}/{COMPACTION}", None, sentence)
         segments = _segments(self.reader, self.directory)
         bases = list(segments)
-        self.end = bases[0] if bases else 0
-        intact = True
+        start = read_start(self.reader, self.directory) or 0
+        self.end = bases[0] if bases else start  # all of it may have been deleted
+        intact = whole = True
         for base, path in segments.items():
             if intact and base != self.end:
                 sentence = f"this segment begins at {base}, the one before ends at {self.end}"
                 self._found(path, 0, sentence)
             intact = self._segment(base, path)
-        if intact:
-            self._check_epochs(bases[0] if bases else 0)
+            whole = whole and intact
+        if whole:
+            self._check_epochs(bases[0] if bases else start)
         self._snapshots(names)
         return self.findings
 
@@ -258,7 +260,7 @@ class _Verify:
             self._found(path, bad.position, bad.sentence)
             intact = False
         if path.endswith(".log"):  # beside a swap file may still be the indexes of what it replaces
-            self._indexes(base, ends, newest)
+            self._indexes(base, ends, newest, intact)
         return intact
 
     def _epoch(self, path: str, position: int, header: BatchHeader) -> None:
@@ -292,7 +294,8 @@ class _Verify:
             elif found != begin and not (number == 0 and (begin >= max(found, start) or self.compacted)):
                 self._found(path, None, f"epoch {epoch} began at {begin}, but its first batch is at {found}")
 
-    def _indexes(self, base: int, ends: dict[int, int], newest: dict[int, int]) -> None:
+    def _indexes(self, base: int, ends: dict[int, int], newest: dict[int, int], intact: bool) -> None:
+        """Entries behind a bad batch cannot be judged."""
         path = index_path(self.directory, base)
         size = self.reader.size(path)
         if size:
@@ -301,7 +304,7 @@ class _Verify:
                 self._found(path, None, f"{size} bytes are not whole entries of 8")
             for at in range(0, size - size % 8, 8):
                 offset, position = int.from_bytes(data[at : at + 4]), int.from_bytes(data[at + 4 : at + 8])
-                if ends.get(position) != base + offset:
+                if ends.get(position) != base + offset and (intact or base + offset < self.end):
                     self._found(path, at, f"no batch that ends with offset {base + offset} is at {position}")
         path = timeindex_path(self.directory, base)
         size = self.reader.size(path)
@@ -312,7 +315,7 @@ class _Verify:
             for at in range(0, size - size % 12, 12):
                 timestamp = int.from_bytes(data[at : at + 8], signed=True)
                 offset = int.from_bytes(data[at + 8 : at + 12])
-                if newest.get(base + offset) != timestamp:
+                if newest.get(base + offset) != timestamp and (intact or base + offset < self.end):
                     self._found(path, at, f"the newest timestamp up to offset {base + offset} is not {timestamp}")
 
     def _snapshots(self, names: set[str]) -> None:

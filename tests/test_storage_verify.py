@@ -179,3 +179,33 @@ def test_what_can_be_derived_is_rebuilt(suffix: str) -> None:
         assert log.offset_for_time(1003, limit=16) == (6, 1003)
         log.close_clean()
         assert verify_log(disk, NAME) == []
+
+
+def test_a_log_of_which_everything_was_deleted_is_whole() -> None:
+    """It has no segment, but it begins, and ends, where the deletion ended."""
+    gone, kept = written(), written()
+    log = Log.open(
+        gone,
+        NAME,
+        TOPIC_ID,
+        SETTINGS,
+        RecoverLog(directory=NAME, recovery_point=16, clean=True, settings=SETTINGS).run(gone),
+    )
+    log.reset_to(16)
+    log.close_clean()
+    flush = gone.start_flush()
+    flush.run()
+    gone.finish_flush(flush)
+    assert logs(gone) == []
+    assert verify_log(gone, NAME) == []
+    assert compare_replicas({"node-1": gone, "node-2": kept}, NAME, 16) == []
+    assert compare_replicas({"node-1": gone, "node-2": kept}, NAME, 17) != []
+
+
+def test_what_lies_behind_a_damage_is_one_finding_and_not_one_for_each_entry_of_an_index() -> None:
+    disk = written()
+    first = logs(disk)[0]
+    data = bytearray(content(disk, first))
+    data[100] ^= 1
+    overwrite(disk, first, bytes(data))
+    assert [finding.file for finding in verify_log(disk, NAME)] == [first.rpartition("/")[2]]

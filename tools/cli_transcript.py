@@ -128,6 +128,10 @@ def topics(page: Page) -> None:
         "barnabas topic create x --config retention.ms=soon",
         "barnabas topic create x --config colour=red",
         "barnabas topic describe nothing",
+        "barnabas topic alter clicks --partitions 2 --config retention.ms=3600000",
+        "barnabas topic alter clicks --partitions 1",
+        "barnabas topic alter clicks --delete-config retention.ms",
+        "barnabas topic alter clicks",
         "barnabas topic delete nothing",
         "barnabas topic delete clicks",
     )
@@ -209,6 +213,31 @@ def records_go(page: Page) -> None:
     )
 
 
+def brokers_and_moves(page: Page) -> None:
+    page.say("## Brokers come and go, partitions move")
+    page.shell(
+        "barnabas broker list",
+        "barnabas broker add --rack r2",
+        "barnabas reassign plan",
+        "barnabas reassign execute --throttle 20MB",
+        "barnabas reassign show",
+        "barnabas reassign throttle off",
+        "barnabas reassign cancel",
+        "barnabas reassign execute --partition orders:0=9",
+        "barnabas reassign execute --partition orders",
+        "barnabas reassign throttle fast",
+        "barnabas broker configs",
+        "barnabas broker alter 4 --config follower.replication.throttled.rate=20000000",
+        "barnabas broker alter --config colour=red",
+        "barnabas broker decommission 4",
+        "barnabas broker remove 4",
+        "barnabas broker remove 9",
+        "barnabas elect-leaders",
+        "barnabas elect-leaders orders:0 --unclean",
+        "barnabas elect-leaders orders",
+    )
+
+
 def what_happened(page: Page) -> None:
     page.say("## What happened, and why")
     page.shell(
@@ -223,7 +252,8 @@ def what_happened(page: Page) -> None:
         "barnabas events --node 1 --json | head -n 1",
         "barnabas events --since later",
         "barnabas explain --since 1m",
-        "barnabas explain --partition orders-0 --json | head -n 5",
+        "barnabas explain --partition orders:0 --json | head -n 3",
+        "barnabas explain --partition orders",
         "barnabas restart 2",
         "barnabas restart 9",
         "barnabas kill 3 --signal STOP",
@@ -265,7 +295,14 @@ def the_end(page: Page) -> None:
         "printf 'x' | dd of=$log bs=1 seek=100 conv=notrunc status=none"
     )
     page.say("One byte of one log is changed:")
-    page.shell("barnabas verify barnabas-data")
+    page.shell(
+        "barnabas verify barnabas-data",
+        "barnabas verify barnabas-data/node-1",
+        "barnabas verify barnabas-data/node-1 --set-aside",
+        "barnabas verify barnabas-data --set-aside",
+        "barnabas up --detach > /dev/null && sleep 1 && barnabas down",
+        "barnabas verify barnabas-data",
+    )
 
 
 def single_nodes(page: Page) -> None:
@@ -291,6 +328,8 @@ def machines(page: Page) -> None:
         "barnabas simulate --seed seven",
         "barnabas simulate --seed 7 --seeds 3",
         "barnabas simulate --bug nothing",
+        "barnabas learn",
+        "barnabas learn nothing",
         "barnabas demo --flights 2000 --rate 1000",
         "barnabas bench start --times 1",
         "barnabas bench failover --kills 1",
@@ -316,8 +355,8 @@ def the_rest_of_the_world(page: Page) -> None:
 
 
 STORIES: tuple[Story, ...] = (
-    first_words, a_cluster, topics, events_in_and_out, groups, records_go, what_happened, chaos, the_end, single_nodes,
-    machines, the_rest_of_the_world,
+    first_words, a_cluster, topics, events_in_and_out, groups, records_go, brokers_and_moves, what_happened, chaos,
+    the_end, single_nodes, machines, the_rest_of_the_world,
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..arguments import Commands, Parser, WrongUsage, add_data, add_json, data_of, positive, seconds, whole
+from ..places import name, place
 
 if TYPE_CHECKING:
     from ...cluster.blows import Arena, Blow
@@ -111,7 +112,7 @@ def _blow(parser: Parser, verb: str) -> None:
     elif verb == "clock":
         parser.add_argument("--offset", type=float, required=True, metavar="SECONDS", help="for example 3600 or -2.5")
     elif verb == "corrupt":
-        parser.add_argument("partition", metavar="TOPIC/P", help="which log, for example orders/0")
+        parser.add_argument("partition", metavar="TOPIC:PARTITION", help="which log, for example orders:0")
     parser.add_argument("--seed", type=whole, default=None, metavar="N", help="for targets that chance chooses")
     add_data(parser)
     parser.set_defaults(run=run_blow, verb=verb)
@@ -161,7 +162,7 @@ def _made(arguments: argparse.Namespace, nodes: list[int], seed: int) -> "Blow":
         bytes_per_s=getattr(arguments, "bytes_per_s", 0),
         left_bytes=getattr(arguments, "left_mb", 0) * 1_000_000,
         offset_ms=int(getattr(arguments, "offset", 0.0) * 1000),
-        partition=partition.replace("/", "-"),
+        partition=name(place(partition)) if partition else "",
         seed=seed,
     )
 

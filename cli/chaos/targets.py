@@ -12,6 +12,7 @@ Of several that fit, chance chooses.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from random import Random
 from typing import NamedTuple
 
@@ -21,6 +22,8 @@ from ...client import Admin
 from ...client.errors import BarnabasError
 from ...cluster.blows import Arena
 from ...cluster.formatting import ClusterRefused
+from ..arguments import WrongUsage
+from ..places import place
 
 KINDS = "leader:, follower: or replica:TOPIC/PARTITION, coordinator:GROUP, controller, broker or random"
 EXPECTED = f"expected a node's id, {KINDS}"
@@ -46,9 +49,9 @@ def parse(text: str) -> Target | str:
     kind, _, rest = text.partition(":")
     if kind == "coordinator" and rest:
         return Target(kind, group=rest)
-    topic, _, index = rest.rpartition("/")
-    if kind in ("leader", "follower", "replica") and topic and index.isascii() and index.isdecimal():
-        return Target(kind, 0, topic, int(index))
+    if kind in ("leader", "follower", "replica"):
+        with suppress(WrongUsage):
+            return Target(kind, 0, *place(rest))
     return f"`{text}` is no target, {EXPECTED}"
 
 
