@@ -283,10 +283,10 @@ def test_ctrl_c_is_quiet(cluster: Home) -> None:
     [
         (
             ["topic", "create", "../x"],
-            "The name of a topic has letters, digits, '.', '_' and '-' of ASCII only, not '../x'.",
+            "the name of a topic has letters, digits, '.', '_' and '-' of ASCII only, not '../x'.",
         ),
         (["topic", "create", "r", "--replication", "4"], "4 replicas need as many brokers; 3 brokers are registered."),
-        (["topic", "delete", "nope"], "There is no topic 'nope'."),
+        (["topic", "delete", "nope"], "there is no topic 'nope'."),
         (["topic", "describe", "nope"], "there is no topic nope: create it first, or check its name."),
         (["produce", "nope"], "there is no topic nope: create it first, or check its name."),
         (["consume", "nope", "--timeout", "1"], "there is no topic nope: create it first, or check its name."),
@@ -298,7 +298,7 @@ def test_refusals_of_the_cluster(cluster: Home, words: list[str], sentence: str)
 
 def test_a_topic_that_exists_already(cluster: Home) -> None:
     cluster.barnabas("topic", "create", "twice")
-    assert refusal(cluster.barnabas("topic", "create", "twice")) == "Topic 'twice' exists already."
+    assert refusal(cluster.barnabas("topic", "create", "twice")) == "topic 'twice' exists already."
 
 
 def test_a_record_above_the_limit(cluster: Home) -> None:
@@ -335,8 +335,9 @@ def test_too_few_replicas_a_full_buffer_and_what_is_left_on_disk(place: Home) ->
         assert "2 replicas are in sync, acks=all needs 3" in few
         kill(victims[1:])
         full = place.barnabas("produce", "strict", "--timeout", 2, "--buffer-bytes", 1000, given=("y" * 400 + "\n") * 9)
-        said = refusal(full)  # it depends on whether they were sent before the leader stopped serving
-        assert "had no leader that took the records in time" in said or "no answer for a batch of strict-0" in said
+        said = refusal(full)  # it depends on how far they got before the leader stopped serving
+        known = ("had no leader that took the records in time", "no answer for a batch of strict-0", "acks=all needs 3")
+        assert any(words in said for words in known)
     finally:
         down = place.barnabas("down")
     assert down.out == f"stopped 1 node in {data}\n"

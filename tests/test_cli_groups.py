@@ -108,8 +108,8 @@ def test_offsets_and_groups_are_forgotten(run: Shell, topic: str) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
-        (("group", "describe", "nobody"), 1, "There is no group nobody"),
-        (("group", "delete", "nobody"), 1, "There is no group nobody"),
+        (("group", "describe", "nobody"), 1, "there is no group nobody"),
+        (("group", "delete", "nobody"), 1, "there is no group nobody"),
         (("group", "reset", "nobody", "--to", "earliest"), 1, "group nobody has committed nothing"),
         (("group", "reset", "nobody", "--to", "earliest", "--topic", "nowhere"), 1, "there is no topic nowhere"),
         (("group", "reset", "nobody", "--to", "soon"), 2, "--to takes earliest, latest"),

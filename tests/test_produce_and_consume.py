@@ -34,7 +34,7 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture
 def topic(cluster: Cluster, names: Iterator[int] = count()) -> str:  # noqa: B008  one row of names for all
     name = f"topic-{next(names)}"
-    cluster.create_topic(name, partitions=2)
+    cluster.create_topic(name, partitions=2, configs={"retention.ms": "-1"})  # times may be long ago
     return name
 
 
