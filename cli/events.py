@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .arguments import Commands, add_data, data_of, positive
 from .moments import moment
+from .pausing import pause
 
 if TYPE_CHECKING:
     from ..cluster.event_file import Happened
@@ -51,7 +52,7 @@ def run_events(arguments: argparse.Namespace) -> int:
         settled = time.time_ns() // 1_000_000 - LATE_MS
         _show([event for event in held if earliest <= event.ms <= settled], as_json=arguments.json)
         held = [event for event in held if event.ms > settled]
-        time.sleep(AGAIN)
+        pause(AGAIN)
 
 
 def _show(events: "list[Happened]", *, as_json: bool) -> None:

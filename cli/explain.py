@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .arguments import Commands, add_cluster, add_json, bootstrap_of, data_of, positive
 from .moments import moment
+from .pausing import pause
 from .places import name, place
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class _Files:
         return self._tails.poll()
 
     def next(self) -> "list[Happened]":
-        time.sleep(0.1)  # nothing portable tells that a file has grown
+        pause(0.1)  # nothing portable tells that a file has grown
         return self._tails.poll()
 
     def __enter__(self) -> "_Files":

@@ -129,6 +129,8 @@ def topics(page: Page) -> None:
         "barnabas topic create x --config colour=red",
         "barnabas topic describe nothing",
         "barnabas topic alter clicks --partitions 2 --config retention.ms=3600000",
+        "barnabas topic configs clicks",
+        "barnabas topic configs nothing",
         "barnabas topic alter clicks --partitions 1",
         "barnabas topic alter clicks --delete-config retention.ms",
         "barnabas topic alter clicks",
@@ -263,7 +265,7 @@ def what_happened(page: Page) -> None:
         "barnabas dashboard --snapshot now.svg && ls -s now.svg | grep -c now.svg",
         "barnabas dashboard --snapshot now.gif",
     )
-    page.terminal("barnabas events --follow --since 30s | head -n 2")
+    page.terminal("barnabas events --follow --since 1h | head -n 2")
 
 
 def chaos(page: Page) -> None:

@@ -36,6 +36,8 @@ KEYS = {"Ctrl-C": b"\x03", "Ctrl-D": b"\x04", "Enter": b"\n", "q": b"q"}
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1b[=>]|\x1b\][^\x07]*\x07")
 
+CUT = "/home/me/barnabas-data/node-1"
+
 
 class Home:
     """A home directory, in which `barnabas` is this version."""
@@ -132,6 +134,9 @@ class Home:
 
     def _same_every_time(self, text: str) -> str:
         text = text.replace(str(self.path), "/home/me")
+        text = re.sub(
+            r"/tmp/barnabas-cli-[^ /]*…", lambda cut: f"{CUT[: len(cut[0]) - 1]}…", text
+        )  # in a narrow column
         for pattern, name in _VOLATILE:
             text = re.sub(pattern, lambda match, name=name: self._name(name, match), text, flags=re.MULTILINE)
         return text
