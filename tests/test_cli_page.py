@@ -15,7 +15,7 @@ from barnabas.cli import main
 from barnabas.cli.arguments import Commands, Parser
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "cli.md"
-AGAIN = "run `python tools/cli_transcript.py`"
+AGAIN = "run `python tools/cli_transcript.py`, or with `help` if only texts of help have changed"
 # What a transcript cannot show: it takes over the whole screen, or minutes.
 NOT_PLAYED = {
     "barnabas bench consume",

@@ -1,6 +1,7 @@
 """Writes `docs/cli.md`: every command, tried as a new user would try it.
 
     python tools/cli_transcript.py             # takes some minutes: clusters are started, broken and stopped
+    python tools/cli_transcript.py help        # only the help of every command, at once
     python tools/cli_transcript.py topics      # only some stories (functions below), printed
 
 The happy path and each wrong turn that a command's help suggests, in a pipe and on a terminal. What stands on the page
@@ -383,6 +384,10 @@ def help_section() -> str:
 
 def main() -> int:
     only = sys.argv[1:]
+    if only == ["help"]:
+        told, _, _ = PAGE.read_text("utf-8").partition(HELP)
+        PAGE.write_text(f"{told}{help_section()}\n", "utf-8")
+        return 0
     with Home() as home:
         page = Page(home)
         for story in STORIES:
