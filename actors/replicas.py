@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from ..storage.checkpoint import CLEANED, HIGH_WATERMARKS, LOG_STARTS, RECOVERY_POINTS, read_offsets, write_offsets
 from ..storage.disk import Disk, Generation, Reader
 from ..storage.log import Log
-from ..storage.recovery import METADATA, Recovered, RecoverLog
+from ..storage.recovery import METADATA, NAMED, Recovered, RecoverLog
 from ..storage.settings import LogSettings
 from .bugs import bug
 from .kernel import Context, JobDone
@@ -67,11 +67,8 @@ def topic_id_in(reader: Reader, directory: str) -> str | None:
     size = reader.size(path)
     if size is None:
         return None
-    for line in reader.read(path, 0, size).decode("utf-8", "replace").splitlines():
-        name, _, value = line.partition(":")
-        if name.strip() == "topic_id":
-            return value.strip()
-    return None
+    named = NAMED.fullmatch(reader.read(path, 0, size))
+    return None if named is None else named[1].decode()
 
 
 class Replicas:

@@ -23,6 +23,7 @@ Reading is all that happens here; `Log.open` does what `Recovered` asks for.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import msgspec
@@ -37,6 +38,8 @@ from .settings import LogSettings
 
 EPOCH_CHECKPOINT = "leader-epoch-checkpoint"
 METADATA = "partition.metadata"
+NAMED = re.compile(rb"version: 0\ntopic_id: ([A-Za-z0-9_-]{22})\s*")
+"""All that such a file holds. One that reads otherwise has rotted, also where its id is whole: it names nothing."""
 LOG_START = "log-start"
 COMPACTION = "compaction"
 _SUFFIXES = (".log", ".index", ".timeindex", ".snapshot")

@@ -25,11 +25,10 @@ from .epochs import EpochCache
 from .keys import body_of, name_of, spans
 from .producers import ProducerStates
 from .records import BatchHeader, InvalidBatch, parse_header
-from .recovery import COMPACTION, EPOCH_CHECKPOINT, METADATA, read_purged, read_start
+from .recovery import COMPACTION, EPOCH_CHECKPOINT, METADATA, NAMED, read_purged, read_start
 from .segment import BadBatch, index_path, segments_in, snapshot_path, timeindex_path, walk
 
 _DIRECTORY = re.compile(r"(?P<topic>[A-Za-z0-9._-]+)-(?P<partition>\d+)/")
-_METADATA = re.compile(rb"version: 0\ntopic_id: [A-Za-z0-9_-]{22}\s*")
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -226,7 +225,7 @@ class _Verify:
         path = f"{self.directory}/{METADATA}"
         if METADATA not in names:
             self._found(path, None, "there is no topic id")
-        elif not _METADATA.fullmatch(self._content(path)):
+        elif not NAMED.fullmatch(self._content(path)):
             self._found(path, None, "this is not a topic id as Kafka writes it")
 
     def _read_epochs(self, names: set[str]) -> None:

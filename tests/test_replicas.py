@@ -149,6 +149,16 @@ def test_a_directory_whose_name_cannot_be_read_makes_the_whole_disk_prove_nothin
     assert recover(ctx).claims(ctx.disk) == ([], True)
 
 
+def test_a_name_that_has_rotted_beside_the_topic_id_is_no_name() -> None:
+    """Taken for one, it was refused when the log was opened, and the process died of it (seed 2002)."""
+    ctx = written("abc")
+    disk_of(ctx).corrupt("orders-0/partition.metadata", 3, 4)
+    assert recover(ctx).claims(ctx.disk) == ([], True)
+    _, replica = opened(ctx, recover(ctx))
+    assert replica.log.end == 0
+    assert any(name.endswith("-damaged/") for name in ctx.disk.list(""))
+
+
 def test_a_directory_that_was_never_flushed_has_no_name_and_nothing_to_prove() -> None:
     ctx = written("abc")
     ctx.disk.delete("orders-0/partition.metadata")
