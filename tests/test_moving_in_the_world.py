@@ -8,9 +8,10 @@ import pytest
 from cluster_world import Cluster
 
 from barnabas.actors.admin_events import MoveCancelled, PartitionMoved
-from barnabas.actors.admin_messages import ConfigChange, PartitionTarget
+from barnabas.actors.admin_messages import ConfigChange, PartitionOutcome, PartitionTarget
 from barnabas.actors.broker_configs import MOVE_RATE
 from barnabas.actors.client_commands import Change, SendRecords
+from barnabas.actors.errors import ErrorCode
 from barnabas.actors.kernel import Message
 from barnabas.actors.messages import (
     AlterConfigs,
@@ -23,7 +24,9 @@ from barnabas.actors.messages import (
     Reassign,
 )
 from barnabas.actors.metadata_state import PartitionState
+from barnabas.simulation.run import Options, Simulation
 from barnabas.simulation.swarm import Shape
+from barnabas.simulation.workloads.changes import ChangesWorkload
 from barnabas.storage.records import Record
 
 
@@ -238,3 +241,19 @@ def test_draining_goes_on_under_the_next_controller() -> None:
     cluster.world.start(asked)
     cluster.until(lambda: cluster.active() != "nowhere" and number not in cluster.state.original, 30_000)
     cluster.produced(5)
+
+
+def test_an_answer_that_comes_after_those_to_later_requests_does_not_say_where_a_partition_is() -> None:
+    """Its first copy was lost. What was sent elsewhere since was held against the last answer (seed 2021)."""
+    run = Simulation(1, Options(workloads=["changes"], figures={"changes": {"drains": False}}))
+    run.start()
+    changes = run.workloads["changes"]
+    assert isinstance(changes, ChangesWorkload)
+    tokens = []
+    for number, replicas in enumerate(([1, 2], [2, 3]), 1):
+        changes.change("move", lambda n, me: Reassign(n, me, []), targets=[PartitionTarget("t0", 0, replicas)])
+        tokens.append(changes._asked[number])
+    moved = PartitionsDone(1, ErrorCode.NONE, "", [PartitionOutcome("t0", 0, ErrorCode.NONE, "")], 1, 9)
+    for token in reversed(tokens):
+        changes.answered(token, moved)
+    assert changes._intended == {("t0", 0): None}

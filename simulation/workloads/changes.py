@@ -151,6 +151,8 @@ class ChangesWorkload(Workload):
         self.parts: Counter[str] = Counter()  # and of each partition in it
         self._number = 0
         self._asked: dict[int, Asked] = {}  # without an outcome yet
+        self._crossed: set[int] = set()  # those out at the same time as others for the same partition
+        self._unsure: set[Place] = set()  # a request for it has no known outcome, and may be decided at any time
         self._intended: dict[Place, list[int] | None] = {}  # where a partition was sent last; None: nobody knows
         self.host(HOST, "admin", AdminActor(run.machines.brokers, self), [TOPIC_LEADERSHIP])
         self.clients = [HOST]
@@ -209,6 +211,9 @@ class ChangesWorkload(Workload):
         """Have the controller do it."""
         self._number += 1
         asked = Asked(kind, self._number, topic, partitions, tuple(targets))
+        for other in self._asked.values():
+            if not {(t.topic, t.index) for t in asked.targets}.isdisjoint((t.topic, t.index) for t in other.targets):
+                self._crossed |= {asked.number, other.number}
         self._asked[asked.number] = asked
         self.world.tell(HOST, "admin", Change(asked, topic or kind, request, TIMEOUT_MS, partitions))
 
@@ -287,19 +292,23 @@ class ChangesWorkload(Workload):
         self._over(token, "done")
         for target in token.targets:
             if (target.topic, target.index) in granted:
-                self._sent(target, target.replicas)
+                self._sent(token, target, target.replicas)
 
     def failed(self, token: object, failure: Failure) -> None:
         assert isinstance(token, Asked)
         self._over(token, "unknown" if failure.why is Why.UNKNOWN_OUTCOME else failure.error.name)
         for target in token.targets:
-            self._sent(target, None)
+            if failure.why is Why.UNKNOWN_OUTCOME:
+                self._unsure.add((target.topic, target.index))
+            self._sent(token, target, None)
 
-    def _sent(self, target: PartitionTarget, replicas: list[int] | None) -> None:
-        """Unless another request for it is out: nobody knows in which order they were decided."""
-        others = [other for asked in self._asked.values() for other in asked.targets]
-        alone = not any((other.topic, other.index) == (target.topic, target.index) for other in others)
-        self._intended[target.topic, target.index] = replicas if alone else None
+    def _sent(self, asked: Asked, target: PartitionTarget, replicas: list[int] | None) -> None:
+        """Unless another request for it was out meanwhile: nobody knows in which order they were decided. The answer
+        to the first may be lost, and come again after the others'.
+        """
+        place = (target.topic, target.index)
+        sure = asked.number not in self._crossed and place not in self._unsure
+        self._intended[place] = replicas if sure else None
 
     def _over(self, asked: Asked, outcome: str) -> None:
         self._asked.pop(asked.number, None)
