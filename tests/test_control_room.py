@@ -274,6 +274,22 @@ def test_a_cluster_that_nobody_answers_for_says_so_and_keeps_its_last_picture() 
     assert any(line.startswith("orders-0") for line in shown)
 
 
+def test_a_cluster_that_was_stopped_says_how_to_start_it_and_nobody_in_it_seems_to_live() -> None:
+    made = room()
+    made.see({broker: Figure(broker, 10 + broker, "running", 0.1, 44_000_000) for broker in PLACES}, 5)
+    made.see({1: Figure(1, 11, DEAD)}, 9)  # `down` has removed the records of the others
+    assert [node.state for node in made.nodes.values()] == ["dead"] * 3
+    assert lines(made)[0].startswith(" Not running: `barnabas up` starts the cluster")
+
+
+def test_a_line_of_trouble_names_the_worst_as_far_as_there_is_room() -> None:
+    made = room(picture(21, [(-1, 0, [1])] * 18))
+    assert lines(made, width=120)[5].startswith(
+        "── 18 partitions  18 without a leader  18 below min.insync  18 not wholly in sync ─"
+    )
+    assert lines(made, width=80)[5].startswith("── 18 partitions  18 without a leader  18 below min.insync ─")
+
+
 def test_a_cluster_that_has_never_answered_is_waited_for_in_words() -> None:
     made = Room(SEATS)
     made.tick(1_000_000)

@@ -158,9 +158,9 @@ class Room:
         self._at_least(at)
         for node in self.nodes.values():
             figure = figures.get(node.seat.id)
-            if figure is None and node.figure is None:
+            if figure is None:  # it was never started, or `down` has ended it and removed its record
                 figure = Figure(node.seat.id, 0, DEAD)
-            if figure is not None and figure != node.figure:
+            if figure != node.figure:
                 self.version += 1
                 node.figure = figure
                 self._judge(node)
@@ -199,6 +199,11 @@ class Room:
         if self.answered_at < 0:
             return self.now - self._began
         return self.now - self.answered_at if self.now - self.answered_at > SILENT_MS else 0
+
+    @property
+    def stopped(self) -> bool:
+        """Whether every node is one of this machine that does not run."""
+        return bool(self.nodes) and all(node.state == DEAD for node in self.nodes.values())
 
     @property
     def trouble(self) -> Trouble:

@@ -13,7 +13,7 @@ from ...cluster.event_file import Happened
 from ...cluster.story import Passage
 from .keys import VERBS, Looking
 from .model import NodeView, Room
-from .screen import Line, Screen, length
+from .screen import Line, Screen, Span, length
 from .tables import (
     Column,
     GroupRow,
@@ -105,6 +105,9 @@ def render(room: Room, looking: Looking, width: int, height: int, *, local: bool
 
 
 def _head(room: Room, looking: Looking, width: int, clock: str) -> Line:
+    if room.stopped:
+        told = " Not running: `barnabas up` starts the cluster, a node's number and r one node. "
+        return ((told.ljust(width), "banner"),)
     if room.silent_ms and room.picture is not None:
         told = f" Nobody has answered for {span(room.silent_ms)}: this is how it was. "
         return ((told.ljust(width), "banner"),)
@@ -175,7 +178,11 @@ def _title(count: str, room: Room, looking: Looking, width: int) -> Line:
         (trouble.below_minimum, "below min.insync", "bad"),
         (trouble.under_replicated, "not wholly in sync", "warn"),
     ]
-    told = [(f"  {grouped(number)} {what}", style) for number, what, style in parts if number]
+    told: list[Span] = []
+    for number, what, style in parts:  # the worst first: those that have room
+        part = (f"  {grouped(number)} {what}", style)
+        if number and length(((count, ""), *told, part)) <= width - 4:
+            told.append(part)
     if not told and room.partitions:
         told = [("  all in sync", "good")]
     return _ruled(((count, "title"), *told, *_filter(looking)), width)
