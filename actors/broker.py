@@ -138,7 +138,9 @@ class Broker(Actor):
             config.id, config.controllers, self.logs, self.membership, lambda: self.image, lambda: self.writes
         )
         self.proposals = IsrProposals(config.id, config.controllers)
-        self.followers = Followers(self.logs.open, lambda: self.image, self.proposals, self._advance, self.damage.found)
+        self.followers = Followers(
+            self.logs.open, lambda: self.image, self.proposals, self._advance, self.damage.found, config.replica_lag_ms
+        )
         self.in_sync = InSync(self.logs.open, self.proposals, self.followers, self.membership, self._isr_changed)
         self.fetchers = Fetchers(
             config.id,

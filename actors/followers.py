@@ -34,12 +34,14 @@ class Followers:
         proposals: IsrProposals,
         advance: Callable[[Replica, Context], None],
         damaged: Callable[[Replica, str, Context], None],
+        lag_ms: int,
     ) -> None:
         self._replicas = replicas
         self._image = image
         self._proposals = proposals
         self._advance = advance
         self._damaged = damaged
+        self._lag_ms = lag_ms
         self.sessions = FetchSessions(self._answer)
 
     def on_fetch(self, sender: Address, fetch: Fetch, ctx: Context) -> None:
@@ -84,10 +86,10 @@ class Followers:
             return image.brokers[broker].epoch
         return image.brokers[broker].epoch if image.may_lead(broker) else None
 
-    def consider(self, replica: Replica, leading: PartitionLeading) -> None:
+    def consider(self, replica: Replica, leading: PartitionLeading, ctx: Context) -> None:
         """Propose whoever has caught up and is not in sync yet."""
         for follower in sorted(leading.followers):
-            self._consider(replica, leading, follower)
+            self._consider(replica, leading, follower, ctx)
 
     def _progressed(
         self, replica: Replica, leading: PartitionLeading, follower: int, moved: bool, ctx: Context
@@ -96,13 +98,13 @@ class Followers:
         if moved or leading.held:
             self._advance(replica, ctx)
         if follower not in leading.isr:
-            self._consider(replica, leading, follower)
+            self._consider(replica, leading, follower, ctx)
 
-    def _consider(self, replica: Replica, leading: PartitionLeading, follower: int) -> None:
+    def _consider(self, replica: Replica, leading: PartitionLeading, follower: int, ctx: Context) -> None:
         state = self._image().partitions.get(replica.partition)
         if state is None or follower not in state.replicas:
             return  # it knows that it is to be one, and this leader does not yet
-        change = leading.propose_join(follower, replica.hw, self.eligible)
+        change = leading.propose_join(follower, replica.hw, self.eligible, ctx.now, self._lag_ms)
         if change is not None:
             self._proposals.propose(change)
 

@@ -91,7 +91,7 @@ class InSync:
         for partition in sorted(self._replicas):
             replica = self._replicas[partition]
             if replica.leading is not None:
-                self._followers.consider(replica, replica.leading)
+                self._followers.consider(replica, replica.leading, ctx)
         self.propose(ctx)
 
     def leave_behind(self, replica: Replica, lag_ms: int, ctx: Context) -> None:

@@ -10,7 +10,8 @@ The rules of a leader (RELIABILITY D9-D11):
   while fewer than min.insync members are in sync (KAFKA-15583).
 * A member counts only with what it has proven in this leader epoch, in its present life (KIP-320).
 * A follower joins once it has reached both the high watermark and the start of this leader epoch (KAFKA-7128), and
-  leaves when it has not been caught up for the replica lag time.
+  leaves when it has not been caught up for the replica lag time. Who would have to leave at once does not join: where
+  too few are in sync the high watermark stands still, so it is no sign of life to have reached it.
 * One proposal at a time, as a compare-and-set on the partition epoch; committed metadata with a higher partition epoch
   ends it (KAFKA-12686).
 """
@@ -80,7 +81,9 @@ class PartitionLeading(Leading):
         self.proposal = None
         return True
 
-    def propose_join(self, replica: int, hw: int, epochs: Callable[[int], int | None]) -> IsrChange | None:
+    def propose_join(
+        self, replica: int, hw: int, epochs: Callable[[int], int | None], now: Millis, lag_ms: int
+    ) -> IsrChange | None:
         """Propose to take in a follower that has caught up. `epochs` tells the broker epoch of an eligible broker."""
         if self.proposal is not None or replica in self.isr:
             return None
@@ -89,6 +92,8 @@ class PartitionLeading(Leading):
             return None
         position = self.counted(replica)
         if position < hw or (position < self.start and not bug("join-below-epoch-start")):
+            return None
+        if self._behind_ms(replica, now) > lag_ms:
             return None
         return self._propose((*self.isr, replica), epochs)
 

@@ -32,10 +32,13 @@ NODES = ["b1", "b2", "b3"]
 class Cluster:
     """Three combined nodes and clients. It is also the outlet of the admin and the producer, and watches events."""
 
-    def __init__(self, seed: int = 1, *, durability: str = "fsync", shape: Shape | None = None) -> None:
+    def __init__(
+        self, seed: int = 1, *, durability: str = "fsync", shape: Shape | None = None, min_insync: int = 2
+    ) -> None:
         self.world = World(seed, observers=[self])
         self.machines = Machines(self.world, shape or Shape(durability=durability))
         self.durability = durability
+        self.min_insync = min_insync
         self.acked: dict[str, int] = {}  # value -> offset
         self.acked_at: dict[str, int] = {}  # value -> when, in µs
         self.failures: list[Failure] = []
@@ -58,7 +61,7 @@ class Cluster:
         self.machines.start()
         for name in ("admin", "p"):
             self.world.start(name)
-        configs = {"min.insync.replicas": "2", "durability": self.durability}
+        configs = {"min.insync.replicas": str(self.min_insync), "durability": self.durability}
         self.world.tell("admin", "admin", MakeTopic("t", "orders", 1, 3, configs))
         self.until(lambda: self.made and self.whole(), 10_000)
         return self

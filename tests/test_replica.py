@@ -11,6 +11,7 @@ from barnabas.storage.disk import Generation
 from barnabas.storage.log import Log
 
 BROKER_EPOCHS = {1: 11, 2: 12, 3: 13}
+NOW, LAG = Millis(0), 5_000
 
 
 def leading(log: Log | None = None, *, isr: tuple[int, ...] = (1, 2), min_insync: int = 1) -> PartitionLeading:
@@ -87,7 +88,7 @@ def test_who_is_not_in_sync_does_not_hold_it_up() -> None:
 def test_who_is_proposed_does() -> None:
     leader = leading(full_log(), isr=(1,))
     fetch(leader, 2, 3)
-    assert members(leader.propose_join(2, 0, BROKER_EPOCHS.get)) == [1, 2]
+    assert members(leader.propose_join(2, 0, BROKER_EPOCHS.get, NOW, LAG)) == [1, 2]
     fetch(leader, 2, 1)
     assert leader.maximal_isr == (1, 2)
     assert leader.high_watermark(0) == 1
@@ -106,7 +107,7 @@ def test_who_is_proposed_to_leave_counts_until_he_has_left() -> None:
 def test_a_follower_joins_at_the_high_watermark_and_the_start_of_the_epoch() -> None:
     leader = leading(full_log(), isr=(1,))
     fetch(leader, 2, 3)
-    change = leader.propose_join(2, 2, BROKER_EPOCHS.get)
+    change = leader.propose_join(2, 2, BROKER_EPOCHS.get, NOW, LAG)
     assert change == IsrChange(P0, 0, 0, [(1, 11), (2, 12)])
 
 
@@ -115,47 +116,63 @@ def test_below_the_high_watermark_nobody_joins() -> None:
     leader = leading(log, isr=(1,))
     grow(log, "abc", 0)
     fetch(leader, 2, 2)
-    assert leader.propose_join(2, 3, BROKER_EPOCHS.get) is None
+    assert leader.propose_join(2, 3, BROKER_EPOCHS.get, NOW, LAG) is None
 
 
 def test_below_the_start_of_the_epoch_nobody_joins() -> None:
     """KAFKA-7128: a new leader's high watermark may be lower than what was committed."""
     leader = leading(full_log(), isr=(1,))
     fetch(leader, 2, 2)
-    assert leader.propose_join(2, 0, BROKER_EPOCHS.get) is None
+    assert leader.propose_join(2, 0, BROKER_EPOCHS.get, NOW, LAG) is None
 
 
 def test_only_what_is_durable_counts_for_joining() -> None:
     leader = leading(full_log(), isr=(1,))
     fetch(leader, 2, 3, durable=2)
-    assert leader.propose_join(2, 0, BROKER_EPOCHS.get) is None
+    assert leader.propose_join(2, 0, BROKER_EPOCHS.get, NOW, LAG) is None
 
 
 def test_who_is_not_eligible_does_not_join() -> None:
     leader = leading(full_log(), isr=(1,))
     fetch(leader, 2, 3)
-    assert leader.propose_join(2, 0, lambda broker: None) is None
+    assert leader.propose_join(2, 0, lambda broker: None, NOW, LAG) is None
 
 
 def test_a_fetch_of_an_earlier_life_does_not_let_join() -> None:
     """KIP-903."""
     leader = leading(full_log(), isr=(1,))
     fetch(leader, 2, 3)
-    assert leader.propose_join(2, 0, {1: 11, 2: 99}.get) is None
+    assert leader.propose_join(2, 0, {1: 11, 2: 99}.get, NOW, LAG) is None
+
+
+def test_who_would_have_to_leave_at_once_does_not_join() -> None:
+    """Too few are in sync, so the high watermark waits for those who are cut off: to have reached it means nothing."""
+    log = full_log()
+    leader = leading(log, min_insync=2)
+    fetch(leader, 2, 3)
+    grow(log, "d", 0)
+    leader.grew(Millis(0))
+    later = Millis(LAG + 1)
+    assert members(leader.propose_leave(later, LAG, BROKER_EPOCHS.get)) == [1]
+    leader.commit((1,), 1, 2)
+    assert leader.high_watermark(3) == 3
+    assert leader.propose_join(2, 3, BROKER_EPOCHS.get, later, LAG) is None
+    fetch(leader, 2, 4, now=later)
+    assert members(leader.propose_join(2, 3, BROKER_EPOCHS.get, later, LAG)) == [1, 2]
 
 
 def test_a_member_does_not_join_again() -> None:
     leader = leading(full_log())
     fetch(leader, 2, 3)
-    assert leader.propose_join(2, 0, BROKER_EPOCHS.get) is None
+    assert leader.propose_join(2, 0, BROKER_EPOCHS.get, NOW, LAG) is None
 
 
 def test_one_proposal_at_a_time() -> None:
     leader = leading(full_log(), isr=(1,))
     fetch(leader, 2, 3)
     fetch(leader, 3, 3)
-    assert leader.propose_join(2, 0, BROKER_EPOCHS.get) is not None
-    assert leader.propose_join(3, 0, BROKER_EPOCHS.get) is None
+    assert leader.propose_join(2, 0, BROKER_EPOCHS.get, NOW, LAG) is not None
+    assert leader.propose_join(3, 0, BROKER_EPOCHS.get, NOW, LAG) is None
     assert leader.propose_leave(Millis(99_999), 5_000, BROKER_EPOCHS.get) is None
 
 
@@ -202,7 +219,7 @@ def test_a_higher_partition_epoch_ends_the_proposal() -> None:
     """KAFKA-12686."""
     leader = leading(full_log(), isr=(1,))
     fetch(leader, 2, 3)
-    leader.propose_join(2, 0, BROKER_EPOCHS.get)
+    leader.propose_join(2, 0, BROKER_EPOCHS.get, NOW, LAG)
     assert leader.commit((1, 3), 1, 1)
     assert (leader.isr, leader.proposal, leader.partition_epoch) == ((1, 3), None, 1)
 
