@@ -124,7 +124,10 @@ class Arena:
                 return f"{_names(dead)} {'was' if len(dead) == 1 else 'were'} started again"
             case "stop":
                 return self._continue(blow.node)
-            case "isolate" | "cut" | "split" | "bridge" | "slow":
+            case "bridge":  # the node itself hears everybody: the ways between the others were cut
+                self._links.heal(*(node for node in self.nodes if node != blow.node))
+                return f"the links of all but node {blow.node} were healed"
+            case "isolate" | "cut" | "split" | "slow":
                 self._links.heal(*([blow.node] if blow.node else []))
                 return f"the links of {f'node {blow.node}' if blow.node else 'all nodes'} were healed"
             case "fill-disk" | "slow-disk" | "clock" | "fail-disk":

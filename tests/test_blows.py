@@ -201,6 +201,13 @@ def test_a_broker_whose_disk_was_replaced_fetches_everything_again_under_a_new_i
         assert size == (directory(cluster, 1) / "orders-0" / f"{0:020d}.log").stat().st_size
 
 
+def test_a_bridge_is_undone_where_it_was_made_between_the_others(arena: Arena) -> None:
+    blow = Blow("bridge", 1)
+    assert arena.strike(blow) == "only node 1 still hears both [2] and [3]"
+    assert arena.undo(blow) == "the links of all but node 1 were healed"
+    assert arena.heal() == []
+
+
 def test_an_election_by_hand_is_asked_for_and_a_refusal_is_told(cluster: Cluster) -> None:
     asked: list[tuple[str, int, int]] = []
 

@@ -7,6 +7,7 @@ not good or they are asked for.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import time
@@ -74,6 +75,7 @@ class _Run:
 
     def go(self) -> Evidence:
         scenario, timeline, part = self.scenario, self.scenario.timeline, self.scenario.workload
+        load = os.getloadavg()[0]
         configs = {"min.insync.replicas": str(part.min_insync), "durability": part.durability}
         self.cluster.create_topic(TOPIC, part.partitions, min(part.replication, len(self.arena.nodes)), configs)
         self.cluster.await_isr(TOPIC)
@@ -99,7 +101,7 @@ class _Run:
                 members.churn()
                 striker.carry_out(planned, time.monotonic(), timeline.impact)
                 end = now_us()
-                converged = self._heal(admin)
+                left, converged = self._heal(admin)
                 members.calm()
                 if scenario.members.count:
                     settled = members.settled(admin)
@@ -122,7 +124,7 @@ class _Run:
             ops=self.record.ops,
             complaints=self.record.complaints,
             struck=striker.struck,
-            refused=striker.refused,
+            refused=[*striker.refused, *(f"only at the end {sentence}" for sentence in left)],
             events=self._events(),
             steady_us=(steady, impact),
             impact_us=(impact, end),
@@ -134,20 +136,25 @@ class _Run:
             last_words=[] if scenario.checks.ends_nodes else self._last_words(),
             before=before,
             after=after,
+            load=(load, os.getloadavg()[0]),
         )
 
-    def _heal(self, admin: Admin) -> float | None:
-        """Undo everything and wait until all is in sync again: how long that took, None if too long."""
+    def _heal(self, admin: Admin) -> tuple[list[str], float | None]:
+        """Undo what is left and wait until all is in sync: what was left, and how long it took, None if too long.
+
+        Every blow has been undone by then, so that whatever is left was not.
+        """
         began = time.monotonic()
-        for sentence in self.arena.heal():
+        left = self.arena.heal()
+        for sentence in left:
             self._say(sentence)
         while (passed := time.monotonic() - began) < self.scenario.checks.converge_s:
             if _whole(admin):
                 self._say(f"all is healed, and all replicas are in sync after {passed:.1f} s")
-                return passed
+                return left, passed
             time.sleep(0.05)  # nothing tells that the last of many has come
         self._say(f"not all replicas are in sync after {passed:.0f} s")
-        return None
+        return left, None
 
     def _read(self, workload: Workload) -> bool:
         try:

@@ -6,6 +6,7 @@ on disk, the processes, and how long things took. A claim that could not be chec
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -72,6 +73,8 @@ class Verdict(msgspec.Struct, frozen=True):
     p99_impact_ms: float
     complaints: dict[str, int]
     directory: str
+    cpus: int  # of the machine
+    load: tuple[float, float]  # its load average of a minute, before the run and at its end
 
 
 class Evidence(msgspec.Struct):
@@ -96,6 +99,7 @@ class Evidence(msgspec.Struct):
     before: Mapping[int, Figure]
     after: Mapping[int, Figure]
     finished: bool = True
+    load: tuple[float, float] = (0.0, 0.0)
 
 
 def judge(evidence: Evidence) -> Verdict:
@@ -165,6 +169,8 @@ def judge(evidence: Evidence) -> Verdict:
         p99_impact_ms=_p99(sends, evidence.impact_us),
         complaints=dict(evidence.complaints),
         directory=evidence.directory,
+        cpus=os.cpu_count() or 1,
+        load=(round(evidence.load[0], 1), round(evidence.load[1], 1)),
     )
 
 
