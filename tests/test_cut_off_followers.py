@@ -11,7 +11,7 @@ from barnabas.simulation.network import HostileNetwork, NetworkRates
 
 @pytest.mark.parametrize("seed", range(3))
 def test_where_too_few_are_in_sync_a_follower_that_is_cut_off_does_not_join_and_leave_by_turns(seed: int) -> None:
-    """The scenario partition-bridge: the high watermark stood still, so whoever had once reached it was taken back in."""
+    """The scenario partition-bridge: the high watermark stood still, so whoever had reached it was taken back in."""
     cluster = Cluster(seed, min_insync=3).begin()
     cluster.produced(3)
     if cluster.leader() == cluster.active():
