@@ -5,7 +5,9 @@ to tell: records, an error, a divergence; otherwise it is parked. News are colle
 message, and told at its end (`speak`): a `Produce` of many partitions is one answer to each follower, not an answer
 with the first partition and a round trip for each of the others. A high watermark alone rides on the next records, or
 goes out at most 100 ms later. A partition that was answered with an error or a divergence leaves the session until the
-follower lists it again.
+follower lists it again; one that was answered with records gets no more of them until then. A second request may have
+been on its way, so until the follower has listed it, what is known of its position is old, and records from there on
+would be those that it has.
 """
 
 from __future__ import annotations
@@ -46,6 +48,7 @@ class Session:
         self.broker_epoch = broker_epoch
         self.wanted: dict[Partition, FetchPartition] = {}
         self.ready: dict[Partition, None] = {}  # there may be records, or an error
+        self.given: dict[Partition, None] = {}  # records are on their way, or the follower has not told what it took
         self.stale: dict[Partition, None] = {}  # the follower's high watermark is behind
         self.parked: tuple[Address, Fetch] | None = None
 
@@ -85,10 +88,12 @@ class FetchSessions:
         for partition in fetch.forgotten:
             session.wanted.pop(partition, None)
             session.ready.pop(partition, None)
+            session.given.pop(partition, None)
             session.stale.pop(partition, None)
         for part in fetch.wanted:
             session.wanted[part.partition] = part
             session.ready[part.partition] = None
+            session.given.pop(part.partition, None)
         return session
 
     def park(self, replica: int, ctx: Context) -> None:
@@ -149,15 +154,20 @@ class FetchSessions:
         told = list(session.ready)
         for partition in told:
             wanted = session.wanted.get(partition)
-            part = None if wanted is None else self._answerer(wanted, left, ctx)
+            given = partition in session.given
+            part = None if wanted is None else self._answerer(wanted, 0 if given else left, ctx)
             session.ready.pop(partition, None)
             if part is None:
                 continue
+            wrong = part.error is not _NONE or part.diverging is not None
+            if given and not wrong:
+                continue
             parts.append(part)
             session.stale.pop(partition, None)
-            if part.error is not _NONE or part.diverging is not None:
+            if wrong:
                 del session.wanted[partition]
             if part.records is not None:
+                session.given[partition] = None
                 left -= len(part.records)
                 if left <= 0:
                     break

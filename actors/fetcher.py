@@ -104,11 +104,11 @@ class Fetcher:
         self._urgent = False
         if self._out and not wanted:
             return False
-        forgotten = list(self._forgotten)
-        self._forgotten = {}
         if not self._sent:
             self._rest(ctx)
             return False
+        forgotten = list(self._forgotten)
+        self._forgotten = {}
         self._out.append(request_id)
         fetch = Fetch(
             request_id,

@@ -137,8 +137,9 @@ class Fetchers:
         try:
             size = copying.take(part)
         except (InvalidBatch, DiskFull) as error:
+            # The leader must forget what it was told last: each further answer would be refused, and prolong the rest.
             self._tell_bad(part.partition, fetcher.leader, str(error), ctx)
-            fetcher.dropped(part.partition, ctx, rest=True)
+            fetcher.pause(part.partition, Millis(ctx.now + fetcher.retry_ms))
             return
         follow(replica, part.log_start)
         fetcher.change(part.partition)

@@ -203,6 +203,36 @@ def test_so_does_one_that_diverges() -> None:
     assert desk.answers() == []
 
 
+def test_records_are_not_sent_again_before_the_follower_has_told_what_it_took() -> None:
+    desk = Desk()
+    session = desk.open(P0)
+    desk.books.news[P0] = good(P0, b"abc")
+    desk.sessions.appended(P0)
+    desk.sessions.speak(desk.ctx)
+    assert [part.partition for part in desk.answers()[0].partitions] == [P0]
+    desk.fetch(3, P1, session=session, sequence=2)  # on its way before the records were there
+    desk.sessions.appended(P0)
+    desk.sessions.speak(desk.ctx)
+    assert desk.answers() == []
+    desk.fetch(4, P0, session=session, sequence=3)
+    told = [part.partition for answer in desk.answers() for part in answer.partitions]
+    assert told == [P0]
+
+
+def test_but_what_is_wrong_is_told() -> None:
+    desk = Desk()
+    session = desk.open(P0)
+    desk.books.news[P0] = good(P0, b"abc")
+    desk.sessions.appended(P0)
+    desk.sessions.speak(desk.ctx)
+    desk.answers()
+    desk.fetch(3, P1, session=session, sequence=2)
+    desk.books.news[P0] = refused(P0)
+    desk.sessions.appended(P0)
+    desk.sessions.speak(desk.ctx)
+    assert [part.error for part in desk.answers()[0].partitions] == [ErrorCode.FENCED_LEADER_EPOCH]
+
+
 def test_an_unknown_session_is_refused() -> None:
     desk = Desk()
     assert not desk.fetch(1, P0, session=77, sequence=4)

@@ -8,7 +8,7 @@ from recording import Recording
 from barnabas.actors.copying import Copying
 from barnabas.actors.errors import ErrorCode
 from barnabas.actors.fetcher import Fetcher, FetcherTimer
-from barnabas.actors.kernel import Address
+from barnabas.actors.kernel import Address, Millis
 from barnabas.actors.messages import Fetch, Fetched, FetchedPartition, Partition, Synced
 
 LEADER = Address("b1/broker")
@@ -205,6 +205,34 @@ def test_or_after_a_rest() -> None:
     following.ctx.sleep(100)
     following.answer(fetch)
     assert listed(following.poll()) == [0]
+
+
+def test_a_partition_that_pauses_is_forgotten_there_and_listed_again_after_it() -> None:
+    following = Following(0, 1)
+    following.open()
+    following.fetcher.pause(partition(0), Millis(following.ctx.now + 100))
+    following.write(0, "a")
+    fetch = following.poll()
+    assert listed(fetch) == []
+    assert fetch is not None
+    assert fetch.forgotten == [partition(0)]
+    following.answer(fetch)
+    following.ctx.sleep(100)
+    assert listed(following.poll()) == [0]
+
+
+def test_what_is_to_be_forgotten_is_told_later_if_nothing_is_asked_for_now() -> None:
+    following = Following(0)
+    following.open()
+    following.fetcher.remove(partition(0))
+    following.add(1)
+    following.fetcher.pause(partition(1), Millis(following.ctx.now + 100))
+    assert following.poll() is None
+    following.ctx.sleep(100)
+    fetch = following.poll()
+    assert listed(fetch) == [1]
+    assert fetch is not None
+    assert fetch.forgotten == [partition(0)]
 
 
 def test_a_copy_that_is_being_cut_is_left_out() -> None:
