@@ -168,6 +168,7 @@ def start(living: Living) -> None:
     partition = living.partition_of("expiring")
     log: Any = replicas_of(living.leader_of(partition))[partition].log
     log.start += 1
+    living.lives._moved.clear()
     living.lives.at_rest(living.world)
 
 

@@ -6,7 +6,7 @@ P25   a cleaning never reaches beyond the high watermark (KAFKA-13194). What is 
 KEYS  a reader of any replica ends with the last committed record of each key; what was deleted never comes back.
 P24   replaying a compacted log gives the producer states that its replica has.
 EXPIRY  a leader lets go of what is too old or too much, or what somebody asked it to delete, and of nothing else.
-START  in the end no follower's log begins before its leader's.
+START  in the end no follower's log begins before its leader's, but for what the leader let go of just now.
 DELETED  who is told that records are deleted may rely on it: no in-sync replica's disk has them any more.
 
 The contents are those of batches when they were first seen, before any cleaner saw them.
@@ -37,6 +37,9 @@ from .copies import CopiesChecker, Copy
 
 if TYPE_CHECKING:
     from ..run import Simulation
+
+FOLLOWED_US = 3_000_000
+"""By then followers have heard where their leader's log begins, and know that it is committed."""
 
 WATCHED = ("expiring", "table")
 """Topics whose contents are remembered."""
@@ -85,6 +88,7 @@ class LivesChecker(Checker):
         self._names: dict[tuple[str, int], Partition] = {}
         self._hw: dict[tuple[str, Partition], int] = {}  # the highest that a replica has known
         self._cleanings: dict[str, Cleaning | None] = {}
+        self._moved: dict[Partition, int] = {}  # when a log's start moved last, in us
 
     def of(self, partition: Partition) -> Contents:
         found = self.contents.get(partition)
@@ -274,6 +278,7 @@ class LivesChecker(Checker):
         if replica is None or topic not in WATCHED:
             return
         self.premise("EXPIRY")
+        self._moved[partition] = world.now
         log, what = cast("Log", replica.log), f"{host.name} lets {event.partition} begin at {event.start}"
         if event.cause.startswith("a client"):
             if event.start > self.asked.get(partition, 0):
@@ -308,6 +313,8 @@ class LivesChecker(Checker):
                 log = cast("Log", copy.log)
                 known = max(contents.records, default=-1) + 1
                 self._ends(world.hosts[copy.host], log, contents, _read(log)[0], min(log.end, known))
+            if world.now - self._moved.get(partition, -FOLLOWED_US) < FOLLOWED_US:
+                continue  # time goes on, and records go on expiring
             self.premise("START")
             leader = self.run.metadata.brokers[state.leader].endpoint
             if any(start < starts.get(leader, 0) for start in starts.values()):
