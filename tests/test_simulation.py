@@ -9,6 +9,7 @@ import os
 
 import pytest
 
+from barnabas.simulation.network import NEVER, both_ways
 from barnabas.simulation.run import FAULT_EVERY_S, LEAST_WORK, Options, Simulation, simulate
 from barnabas.simulation.story import Story
 from barnabas.simulation.swarm import Shape
@@ -41,6 +42,22 @@ def test_votes_that_reach_a_paused_candidate_late_break_no_promise() -> None:
     """It leads an epoch that is over, beside the leader of the next one, and can commit nothing (R6, seed 164)."""
     report = simulate(164, 22)
     assert report.violations == []
+
+
+def test_a_reader_that_does_not_know_new_partitions_yet_begins_again_once_for_all_of_them() -> None:
+    """Each of two began again, each time both failed: more and more, until no time passed (seed 2058)."""
+    run = Simulation(1, Options(workloads=()))
+    run.start()
+    run.world.run_until(2_000_000)
+    reader = next(name for name in run.workload.clients if name.startswith("r"))
+    run.network.cut(both_ways([reader], run.machines.names), NEVER)
+    topic = run.workload.topics[0]
+    run.workload.grown(topic, run.workload.partitions_of(topic) + 2)
+    before = len(run.history)
+    run.workload.assign(reader)
+    run.world.run_until(5_000_000)
+    begun = sum(op.kind == "assign" and op.process == reader for op in run.history[before:])
+    assert 5 <= begun / len(run.workload.places()) <= 8
 
 
 def test_a_run_in_which_time_stands_still_is_ended() -> None:

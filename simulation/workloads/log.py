@@ -103,6 +103,7 @@ class _ConsumerOutlet:
         self._final = final
         self.positions: dict[tuple[str, int], int] = {}
         self._asked: dict[object, Micros] = {}
+        self._beginning_again = False
         self.ends: dict[tuple[str, int], int] = {}
 
     @property
@@ -135,7 +136,13 @@ class _ConsumerOutlet:
         new = failure.why is Why.UNKNOWN_TOPIC and partition >= workload.shape.partitions
         if failure.why is not Why.NO_BROKERS and not new:
             workload.complaints.append(f"{self._process} cannot read {topic}-{partition}: {failure.sentence}")
-        workload.world.at(500_000, lambda: workload.assign(self._process))
+        if not self._beginning_again:  # once for all of them: else each of several makes as many more
+            self._beginning_again = True
+            workload.world.at(500_000, self._begin_again)
+
+    def _begin_again(self) -> None:
+        self._beginning_again = False
+        self._workload.assign(self._process)
 
     def offsets(self, token: object, found: dict[tuple[str, int], tuple[int, int]]) -> None:
         called = self._asked.pop(token, self._workload.world.now)
