@@ -70,6 +70,7 @@ from .messages import (
 )
 from .metadata import MetadataImage
 from .metadata_follower import MetadataFollower
+from .pending_roles import PendingRoles, RolesTimer
 from .producer_id_pool import ProducerIdPool, ProducerIdTimer
 from .questions import Questions
 from .reads import Reads, ReadTimer
@@ -98,6 +99,7 @@ class BrokerConfig(msgspec.Struct, frozen=True):
     fetch_retry_ms: int = 250
     grace_ms: int = 60_000  # before directories that no topic owns are removed
     stop_ms: int = 10_000  # a controlled shutdown that takes longer is given up
+    roles_at_once: int = 10  # taken on before anybody else is heard: up to a millisecond each, more on a busy disk
     coordinators: tuple[str, ...] = ()  # the coordinators that live in the same node, by the names of their actors
 
 
@@ -141,7 +143,10 @@ class Broker(Actor):
         self.followers = Followers(
             self.logs.open, lambda: self.image, self.proposals, self._advance, self.damage.found, config.replica_lag_ms
         )
-        self.in_sync = InSync(self.logs.open, self.proposals, self.followers, self.membership, self._isr_changed)
+        self.in_sync = InSync(
+            *(self.logs.open, self.proposals, self.followers, self.membership),
+            *(lambda: self.image, self._isr_changed),
+        )
         self.fetchers = Fetchers(
             config.id,
             config.directory_id,
@@ -163,6 +168,7 @@ class Broker(Actor):
         self.cleaner = Cleaner(config.id, self.logs.open, lambda: self.image, self._touched, self.damage.found)
         self.deletion = RecordDeletion(config.id, self._find, self._where, lambda: self.image, self._start_moved)
         self.stopping = Stopping(self.membership, self.logs, config.boot_id, config.stop_ms)
+        self._pending = PendingRoles(config.id, config.roles_at_once)
         self._unsynced: dict[Partition, None] = {}
         self._ahead = Ahead()
         self._clean_epoch = -1
@@ -310,6 +316,10 @@ class Broker(Actor):
                 self._housekeeping(ctx)
             case AheadTimer():
                 self._serve_waiting(timer.number, ctx)
+            case RolesTimer():
+                self._take_on(ctx)
+            case StrangersTimer() if self._pending:
+                ctx.set_timer(StrangersTimer(), self.config.grace_ms)  # what is found may still be opened
             case StrangersTimer():
                 self.logs.remove_strangers(self.image, ctx)
             case StopTimer():
@@ -378,15 +388,23 @@ class Broker(Actor):
         self.coordinators.adopted(partitions, ctx)
         if partitions is None:
             partitions = sorted({*self.image.partitions, *self.replicas})
+        self._pending.add(partitions, self.image)
         if self.membership.fenced and self.image.may_lead(self.me):
             self.membership.heartbeat(self.image.end, ctx)  # just unfenced: it may be made leader before the next one
+        self.lookup.adopted(ctx)
+        self._take_on(ctx)
+        self._serve_waiting(None, ctx)
+
+    def _take_on(self, ctx: Context) -> None:
+        """Take on some of the roles that wait, and go on later: whoever has sent something is heard between."""
+        partitions = self._pending.take()
         for partition in partitions:
             self._reconcile(partition, ctx)
+        if self._pending:
+            ctx.set_timer(RolesTimer(), 1)  # not 0: that would be before anybody is heard
         self._speak(ctx)
-        self.lookup.adopted(ctx)
         self.fetchers.poll(self.broker_epoch, ctx)
-        self.in_sync.consider_all(ctx)
-        self._serve_waiting(None, ctx)
+        self.in_sync.consider(partitions, ctx)
 
     def _reconcile(self, partition: Partition, ctx: Context) -> None:
         state = self.image.partitions.get(partition)
@@ -465,6 +483,9 @@ class Broker(Actor):
 
     def _find(self, partition: Partition, leader_epoch: int, ctx: Context) -> Replica | ErrorCode:
         """The replica that may serve a request as leader now, or why not (D1, D4)."""
+        if self._pending.settle(partition):
+            self._reconcile(partition, ctx)
+            self.fetchers.poll(self.broker_epoch, ctx)
         replica = self.replicas.get(partition)
         if replica is None:
             known = partition in self.image.partitions
@@ -541,15 +562,13 @@ class Broker(Actor):
     def _housekeeping(self, ctx: Context) -> None:
         ctx.set_timer(HousekeepingTimer(), HOUSEKEEPING_MS)
         if not self.stopping.closed:
-            self.logs.checkpoint(ctx.disk)
-        for partition in sorted(self.replicas):
-            replica = self.replicas[partition]
+            self.logs.checkpoint_some(ctx.disk)
+        for replica in list(self.replicas.values()):
             if replica.damaged:
-                state = self.image.partitions.get(partition)
-                if state is not None and self._serving:
-                    self._reconcile(partition, ctx)
-                continue
-            self.in_sync.leave_behind(replica, self.config.replica_lag_ms, ctx)
+                if replica.partition in self.image.partitions and self._serving:
+                    self._reconcile(replica.partition, ctx)
+            elif replica.leading is not None:
+                self.in_sync.review(replica, replica.leading, self.config.replica_lag_ms, ctx)
         self.in_sync.propose(ctx)
         if not self.stopping.closed:
             self.retention.tick(ctx)

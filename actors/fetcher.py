@@ -24,6 +24,13 @@ from .messages import (
     SyncedPartition,
 )
 
+MAX_LISTED = 500
+"""Partitions of one request. Whoever leads thousands would hear nobody else while it looks at them all."""
+
+MAX_DOUBLINGS = 2
+"""A leader that is slow to answer is given more time, up to four times as much: a session that begins anew lists every
+partition, which makes it slower."""
+
 
 class FetcherTimer(Timer, frozen=True):
     """The answer is overdue, or a pause after an error is over."""
@@ -44,6 +51,7 @@ class Fetcher:
         self._session = 0
         self._sequence = 0
         self._out: list[int] = []  # ids of the requests that are out
+        self._overdue = 0  # answers in a row that did not come in time
         self._urgent = False  # something was added that should not wait for a parked request
         self._sent: dict[Partition, FetchPartition] = {}  # as last listed in this session
         self._changed: dict[Partition, None] = {}
@@ -90,9 +98,13 @@ class Fetcher:
         for partition in [partition for partition, until in self._resting.items() if until <= ctx.now]:
             del self._resting[partition]
             self._changed[partition] = None
-        wanted = []
-        for partition in self._changed:
+        wanted: list[FetchPartition] = []
+        listed, self._changed = self._changed, {}
+        for partition in listed:
             if partition in self._resting:
+                continue
+            if len(wanted) == MAX_LISTED:
+                self._changed[partition] = None
                 continue
             part = self.copies[partition].wanted()
             if part is not None and part != self._sent.get(partition):
@@ -100,8 +112,7 @@ class Fetcher:
                 self._sent[partition] = part
                 self._forgotten.pop(partition, None)
                 self._synced[partition] = part.durable
-        self._changed = {}
-        self._urgent = False
+        self._urgent = bool(self._changed)
         if self._out and not wanted:
             return False
         if not self._sent:
@@ -117,18 +128,19 @@ class Fetcher:
             self.directory_id,
             self._session,
             self._sequence,
-            self.wait_ms,
+            0 if self._changed else self.wait_ms,  # there is more to list: at once
             wanted,
             forgotten,
         )
         self._sequence += 1
         ctx.send(to, fetch)
-        ctx.set_timer(FetcherTimer(self.leader), self.wait_ms + self.retry_ms)
+        ctx.set_timer(FetcherTimer(self.leader), self.wait_ms + (self.retry_ms << min(self._overdue, MAX_DOUBLINGS)))
         return True
 
     def on_timer(self, ctx: Context) -> None:
         """An overdue answer is given up, and with it the session."""
         if self._out:
+            self._overdue += 1
             self.restart()
 
     def answered(self, answer: Fetched, ctx: Context) -> list[FetchedPartition]:
@@ -136,6 +148,7 @@ class Fetcher:
         if answer.id not in self._out:
             return []
         self._out.remove(answer.id)
+        self._overdue = 0
         if answer.error is not ErrorCode.NONE:
             self.restart()
             if answer.error not in (ErrorCode.FETCH_SESSION_ID_NOT_FOUND, ErrorCode.INVALID_FETCH_SESSION_EPOCH):

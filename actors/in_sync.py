@@ -7,7 +7,7 @@ the committed state too, since an earlier copy of the refused proposal may be pa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from .errors import ErrorCode
 from .followers import Followers
@@ -15,6 +15,7 @@ from .isr_proposals import IsrProposals, ProposalTimer
 from .kernel import Context
 from .membership import Membership
 from .messages import Partition, PartitionsAltered
+from .metadata import MetadataImage
 from .metadata_state import PartitionState
 from .replica import PartitionLeading, Replica
 
@@ -30,13 +31,16 @@ class InSync:
         proposals: IsrProposals,
         followers: Followers,
         membership: Membership,
+        image: Callable[[], MetadataImage],
         changed: Callable[[Replica, PartitionLeading, Context], None],
     ) -> None:
         self._replicas = replicas
         self._proposals = proposals
         self._followers = followers
         self._membership = membership
+        self._image = image
         self._changed = changed
+        self._eligible: dict[int, int] = {}  # brokers that may be in sync, with their epochs, when last looked at
 
     def propose(self, ctx: Context) -> None:
         """Send what is proposed, unless a request is out."""
@@ -86,17 +90,23 @@ class InSync:
         else:
             self.propose(ctx)
 
-    def consider_all(self, ctx: Context) -> None:
-        """A broker may have been unfenced: whoever has caught up may join now."""
-        for partition in sorted(self._replicas):
-            replica = self._replicas[partition]
-            if replica.leading is not None:
+    def consider(self, partitions: Sequence[Partition], ctx: Context) -> None:
+        """The metadata have changed these, or who may be in sync at all: whoever has caught up may join now."""
+        image = self._image()
+        eligible = {broker: state.epoch for broker, state in image.brokers.items() if image.may_lead(broker)}
+        if eligible != self._eligible:
+            self._eligible = eligible
+            partitions = list(self._replicas)
+        for partition in partitions:
+            replica = self._replicas.get(partition)
+            if replica is not None and replica.leading is not None:
                 self._followers.consider(replica, replica.leading, ctx)
         self.propose(ctx)
 
-    def leave_behind(self, replica: Replica, lag_ms: int, ctx: Context) -> None:
-        """Propose to leave out who has not been caught up for so long."""
-        if replica.leading is not None:
-            change = replica.leading.propose_leave(ctx.now, lag_ms, self._followers.eligible)
-            if change is not None:
-                self._proposals.propose(change)
+    def review(self, replica: Replica, leading: PartitionLeading, lag_ms: int, ctx: Context) -> None:
+        """Once a second: propose to leave out who has not been caught up for so long, or to take in who is."""
+        change = leading.propose_leave(ctx.now, lag_ms, self._followers.eligible)
+        if change is not None:
+            self._proposals.propose(change)
+        elif len(leading.followers) >= len(leading.isr):
+            self._followers.consider(replica, leading, ctx)

@@ -10,6 +10,9 @@ from .bugs import bug
 from .kernel import Context, Timer, address
 from .messages import AlterPartition, IsrChange, Partition
 
+AT_ONCE = 500
+"""Proposals of one request: the controller decides and commits them together, about 30 us each."""
+
 
 class ProposalTimer(Timer, frozen=True):
     """No verdict yet: ask again, maybe another controller."""
@@ -69,7 +72,7 @@ class IsrProposals:
             self._turn += 1
         self._next += 1
         self._out = self._next
-        self._sent = {partition: self.waiting[partition] for partition in sorted(self.waiting)}
+        self._sent = {partition: self.waiting[partition] for partition in sorted(self.waiting)[:AT_ONCE]}
         message = AlterPartition(self._out, self.broker, broker_epoch, list(self._sent.values()))
         ctx.send(address(self.controllers[active], "controller"), message)
         ctx.set_timer(ProposalTimer(), self.retry_ms)

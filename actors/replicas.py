@@ -13,6 +13,7 @@ before a log is cut below it.
 from __future__ import annotations
 
 import base64
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -27,9 +28,13 @@ from .messages import Partition, RecoveredReplica, TopicId
 from .metadata import MetadataImage
 from .metadata_state import PartitionState
 from .replica import Replica
+from .rounds import Round
 from .topic_configs import TopicConfigs
 
 PartitionKey = tuple[str, int]
+
+CHECKPOINTS_PER_TICK = 1000
+"""Partitions looked at in a second, about 2 us each."""
 
 
 def directory_of(topic: str, index: int) -> str:
@@ -71,6 +76,20 @@ def topic_id_in(reader: Reader, directory: str) -> str | None:
     return None if named is None else named[1].decode()
 
 
+class Collected(NamedTuple):
+    """What the four files are to say next, as far as the round has come."""
+
+    points: dict[PartitionKey, int]
+    watermarks: dict[PartitionKey, int]
+    starts: dict[PartitionKey, int]
+    cleaned: dict[PartitionKey, int]
+
+    @classmethod
+    def nothing(cls) -> Collected:
+        """The beginning of a round."""
+        return cls({}, {}, {}, {})
+
+
 class Replicas:
     """See the module's essay. `found` is what recovery read and nothing has opened yet."""
 
@@ -84,6 +103,8 @@ class Replicas:
         self._starts: dict[PartitionKey, int] = {}
         self._cleaned: dict[PartitionKey, int] = {}
         self._written: dict[str, dict[PartitionKey, int]] = {}
+        self._collected = Collected.nothing()
+        self._round = Round(self.open, CHECKPOINTS_PER_TICK)
 
     # --- Recovery ---
 
@@ -210,6 +231,8 @@ class Replicas:
         return self.set_aside(replica.log.directory, ctx)
 
     def _forget(self, key: PartitionKey) -> None:
+        for collected in self._collected:
+            collected.pop(key, None)
         self._watermarks.pop(key, None)
         self._starts.pop(key, None)
         self._cleaned.pop(key, None)
@@ -231,22 +254,34 @@ class Replicas:
 
     def checkpoint(self, disk: Disk) -> Generation:
         """Write what changed of the four files. Returns the generation that makes it durable."""
-        points: dict[PartitionKey, int] = {}
-        watermarks: dict[PartitionKey, int] = {}
-        starts: dict[PartitionKey, int] = {}
-        cleaned = {key: self._cleaned[key] for key in [*self.found, *self.unread] if key in self._cleaned}
+        self._collected = Collected.nothing()
         for partition in sorted(self.open):
-            replica = self.open[partition]
-            key = (replica.topic, partition.index)
-            copying = replica.copying
-            point = replica.log.recovery_point
-            if copying is not None and copying.cutting is not None:
-                point = min(point, copying.cutting[1])
-            points[key] = point
-            watermarks[key] = replica.hw
-            starts[key] = replica.log.start
-            if replica.log.cleaned:
-                cleaned[key] = replica.log.cleaned
+            self._collect(self.open[partition])
+        return self._write(disk)
+
+    def checkpoint_some(self, disk: Disk) -> None:
+        """A second has passed: look at the replicas whose turn it is, and write at the end of a round."""
+        replicas, over = self._round.next()
+        for replica in replicas:
+            self._collect(replica)
+        if over:
+            self._write(disk)
+
+    def _collect(self, replica: Replica) -> None:
+        key, log, copying = (replica.topic, replica.partition.index), replica.log, replica.copying
+        point = log.recovery_point
+        if copying is not None and copying.cutting is not None:
+            point = min(point, copying.cutting[1])
+        self._collected.points[key] = point
+        self._collected.watermarks[key] = replica.hw
+        self._collected.starts[key] = log.start
+        if log.cleaned:
+            self._collected.cleaned[key] = log.cleaned
+
+    def _write(self, disk: Disk) -> Generation:
+        points, watermarks, starts, cleaned = self._collected
+        self._collected = Collected.nothing()
+        cleaned |= {key: self._cleaned[key] for key in [*self.found, *self.unread] if key in self._cleaned}
         known = self._points or {}
         for key, found in self.found.items():
             # Not below damage: at the next start it would pass for a torn tail, and what was lost for never written.
@@ -271,6 +306,8 @@ class Replicas:
         key = (replica.topic, replica.partition.index)
         if self._points is None:
             self._points = {}
+        if key in self._collected.points:  # it may be newer than the file, which then need not be lowered
+            self._collected.points[key] = min(self._collected.points[key], offset)
         if self._points.get(key, 0) <= offset or bug("keep-recovery-point"):
             return None
         self._points[key] = offset

@@ -25,6 +25,7 @@ from .kernel import Context
 from .messages import Partition
 from .metadata import MetadataImage
 from .replica import Replica
+from .rounds import Round
 
 PARTITIONS_PER_TICK = 500
 """Partitions looked at in a second; with more, each gets its turn later. One look takes about 5 us."""
@@ -45,18 +46,14 @@ class Retention:
         self._image = image
         self._moved = moved
         self._active: dict[Partition, int] = {}  # the base of the active segment when it was last looked at
-        self._after = -1  # place of the next partition in the round
+        self._round = Round(replicas, PARTITIONS_PER_TICK)
 
     def tick(self, ctx: Context) -> None:
         """A second has passed."""
-        partitions = sorted(self._replicas)
-        first = self._after if 0 <= self._after < len(partitions) else 0
-        chosen = partitions[first : first + PARTITIONS_PER_TICK]
-        self._after = first + len(chosen)
-        for partition in chosen:
-            self.look(self._replicas[partition], ctx)
-        if self._after >= len(partitions):
-            self._after = 0
+        replicas, over = self._round.next()
+        for replica in replicas:
+            self.look(replica, ctx)
+        if over:
             self._active = {partition: base for partition, base in self._active.items() if partition in self._replicas}
 
     def appended(self, replica: Replica, ctx: Context) -> None:

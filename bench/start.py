@@ -49,13 +49,13 @@ def start(times: int) -> StartReport:
     writes: list[float] = []
     downs: list[float] = []
     try:
-        _barnabas(["up", "--detach", *data])
-        _barnabas(["topic", "create", "bench", *data])
-        _barnabas(["down", *data])
+        barnabas(["up", "--detach", *data])
+        barnabas(["topic", "create", "bench", *data])
+        barnabas(["down", *data])
         for _ in range(times):
-            ups.append(_barnabas(["up", "--detach", *data]))
-            writes.append(_barnabas(["produce", "bench", *data], b"an event\n"))
-            downs.append(_barnabas(["down", *data]))
+            ups.append(barnabas(["up", "--detach", *data]))
+            writes.append(barnabas(["produce", "bench", *data], b"an event\n"))
+            downs.append(barnabas(["down", *data]))
     finally:
         stop(directory / "data", 0.0)
         shutil.rmtree(directory)
@@ -80,12 +80,17 @@ def _cpu(processes: list[psutil.Process]) -> float:
     return sum(sum(process.cpu_times()[:2]) for process in processes)
 
 
-def _barnabas(words: list[str], given: bytes = b"") -> float:
-    """Run one command; how many seconds it took."""
+def barnabas(words: list[str], given: bytes = b"", timeout: float = 60.0) -> float:
+    """Run one command; how many seconds it took. Raises BarnabasError if it fails."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}  # as installed
     began = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", "barnabas", *words], input=given, env=kept, capture_output=True, timeout=60, check=False
+        [sys.executable, "-m", "barnabas", *words],
+        input=given,
+        env=kept,
+        capture_output=True,
+        timeout=timeout,
+        check=False,
     )
     if done.returncode != 0:
         raise BarnabasError(f"`barnabas {' '.join(words)}` failed: {done.stderr.decode().strip()}")

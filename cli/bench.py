@@ -1,4 +1,7 @@
-"""`bench VERB`: failover, start, idle, produce, consume, latency, speed, kafka, group. Each cleans up after itself."""
+"""`bench VERB`: failover, start, idle, produce, consume, latency, speed, kafka, group, scale, moves.
+
+Each cleans up after itself.
+"""
 
 import argparse
 
@@ -6,7 +9,9 @@ from .arguments import Commands, add_json, positive, seconds, whole
 
 
 def register(commands: Commands) -> None:
-    verbs = commands.add_group("bench", help="measure failover, start, idle cost, throughput, latency and groups")
+    verbs = commands.add_group(
+        "bench", help="measure failover, start, idle cost, throughput, latency, groups, scale and moves"
+    )
 
     failover = verbs.add_parser(
         "failover",
@@ -120,7 +125,32 @@ def register(commands: Commands) -> None:
     group.add_argument("--seed", type=whole, default=1, metavar="N", help="which blows --churn strikes (default: 1)")
     group.set_defaults(run=run_group)
 
-    for verb in (failover, start, idle, produce, consume, latency, speed, kafka, group):
+    scale = verbs.add_parser(
+        "scale",
+        help="measure what thousands of partitions cost: start, idle, the death of a broker",
+        examples="""
+            barnabas bench scale                           5,000 partitions, three replicas each
+            barnabas bench scale --partitions 1000 --json
+        """,
+    )
+    scale.add_argument("--partitions", type=positive, default=5_000, metavar="N", help="default: 5000")
+    scale.add_argument("--seconds", type=seconds, default=20.0, metavar="S", help="of idleness (default: 20)")
+    scale.set_defaults(run=run_scale)
+
+    moves = verbs.add_parser(
+        "moves",
+        help="add a broker and let another one go under load: does a write fail, and what moves?",
+        examples="""
+            barnabas bench moves
+            barnabas bench moves --partitions 1000 --rate 5000 --size 100
+        """,
+    )
+    moves.add_argument("--partitions", type=positive, default=300, metavar="N", help="default: 300")
+    moves.add_argument("--rate", type=positive, default=1_000, metavar="N", help="records a second (default: 1000)")
+    moves.add_argument("--size", type=positive, default=1_000, metavar="BYTES", help="of a value (default: 1000)")
+    moves.set_defaults(run=run_moves)
+
+    for verb in (failover, start, idle, produce, consume, latency, speed, kafka, group, scale, moves):
         add_json(verb)
 
 
@@ -168,5 +198,17 @@ def run_group(arguments: argparse.Namespace) -> int:
 
 def run_idle(arguments: argparse.Namespace) -> int:
     from ..bench.start import run_idle as run
+
+    return run(arguments)
+
+
+def run_scale(arguments: argparse.Namespace) -> int:
+    from ..bench.scale import run
+
+    return run(arguments)
+
+
+def run_moves(arguments: argparse.Namespace) -> int:
+    from ..bench.moves import run
 
     return run(arguments)

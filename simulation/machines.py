@@ -84,6 +84,7 @@ class Machines:
                     self.controllers,
                     broadcasts=tuple(self.controllers.values()),
                     boot_id=f"{boot.name}/{self.boots[boot.name]}",
+                    roles_at_once=1 + number % 3,  # so few that most decisions are taken on in slices
                     coordinators=("groups",),
                 )
             )

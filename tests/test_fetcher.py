@@ -7,7 +7,7 @@ from recording import Recording
 
 from barnabas.actors.copying import Copying
 from barnabas.actors.errors import ErrorCode
-from barnabas.actors.fetcher import Fetcher, FetcherTimer
+from barnabas.actors.fetcher import MAX_DOUBLINGS, MAX_LISTED, Fetcher, FetcherTimer
 from barnabas.actors.kernel import Address, Millis
 from barnabas.actors.messages import Fetch, Fetched, FetchedPartition, Partition, Synced
 
@@ -279,3 +279,35 @@ def test_without_a_parked_request_the_next_one_says_it() -> None:
 
 def test_nothing_to_copy_asks_nothing() -> None:
     assert Following().poll() is None
+
+
+def test_thousands_are_listed_in_requests_of_so_many_that_are_not_parked_until_all_are_listed() -> None:
+    scene = Following(*range(MAX_LISTED + 3))
+    first = scene.poll()
+    assert first is not None
+    assert (len(first.wanted), first.max_wait_ms) == (MAX_LISTED, 0)
+    assert scene.poll() is None  # the session is not open yet
+    scene.answer(first)
+    second = scene.poll()
+    assert second is not None
+    assert (listed(second), second.max_wait_ms, second.session) == (
+        [MAX_LISTED, MAX_LISTED + 1, MAX_LISTED + 2],
+        250,
+        7,
+    )
+
+
+def test_a_leader_that_is_slow_again_and_again_is_given_more_time_until_it_answers() -> None:
+    scene = Following(0)
+    given = []
+    for _ in range(4):
+        assert scene.poll() is not None
+        given.append(scene.ctx.timers[FetcherTimer(1)] - scene.ctx.now)
+        scene.fetcher.on_timer(scene.ctx)
+    assert given == [350, 450, 650, 250 + (100 << MAX_DOUBLINGS)]
+    answered = scene.poll()
+    assert answered is not None
+    scene.answer(answered)
+    scene.write(0, "a")
+    assert scene.poll() is not None
+    assert scene.ctx.timers[FetcherTimer(1)] - scene.ctx.now == 350

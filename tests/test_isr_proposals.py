@@ -5,7 +5,7 @@ from __future__ import annotations
 from logs import P0
 from recording import Recording
 
-from barnabas.actors.isr_proposals import IsrProposals, ProposalTimer
+from barnabas.actors.isr_proposals import AT_ONCE, IsrProposals, ProposalTimer
 from barnabas.actors.kernel import Address
 from barnabas.actors.messages import AlterPartition, IsrChange, Partition
 
@@ -121,3 +121,15 @@ def test_what_committed_metadata_has_settled_is_not_asked_again() -> None:
     desk.proposals.settle(P0)
     [(_, message)] = desk.retry()
     assert [each.partition for each in message.changes] == [P1]
+
+
+def test_thousands_are_proposed_in_requests_of_so_many() -> None:
+    desk = Desk()
+    for index in range(AT_ONCE + 2):
+        desk.proposals.propose(change(Partition(P0.topic, index)))
+    [(_, first)] = desk.poll()
+    assert [each.partition.index for each in first.changes] == list(range(AT_ONCE))
+    for each in desk.proposals.answered(first.id, desk.ctx):
+        desk.proposals.settle(each)
+    [(_, second)] = desk.poll()
+    assert [each.partition.index for each in second.changes] == [AT_ONCE, AT_ONCE + 1]
