@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import os
+import re
 
 import pytest
 
 from barnabas.simulation.network import NEVER, both_ways
+from barnabas.simulation.parts import WORKLOADS
 from barnabas.simulation.run import FAULT_EVERY_S, LEAST_WORK, Options, Simulation, simulate
 from barnabas.simulation.story import Story
 from barnabas.simulation.swarm import Shape
+from barnabas.simulation.workloads.groups import OURS
 
 OTHER_CLUSTERS = 4
 """Each so many-th seed draws the number of brokers and controllers too."""
@@ -58,6 +61,14 @@ def test_a_reader_that_does_not_know_new_partitions_yet_begins_again_once_for_al
     run.world.run_until(5_000_000)
     begun = sum(op.kind == "assign" and op.process == reader for op in run.history[before:])
     assert 5 <= begun / len(run.workload.places()) <= 8
+
+
+def test_members_of_groups_read_no_topics_of_other_workloads() -> None:
+    """A pattern matched the compacted topic too, whose records were judged as if nobody had sent them (seed 2075)."""
+    names = [workload.topic for workload in WORKLOADS.values() if hasattr(workload, "topic")]
+    assert names
+    assert [name for name in names if re.fullmatch(OURS, name)] == []
+    assert re.fullmatch(OURS, "t0")
 
 
 def test_a_run_in_which_time_stands_still_is_ended() -> None:

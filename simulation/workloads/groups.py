@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 CLASSIC = "c"
 ASKER = "gasker"
+OURS = "t[0-9]+"
+"""A pattern of the first workload's topics. Those of others may be trimmed and compacted, and are judged otherwise."""
 
 
 class Arrive(Command, frozen=True):
@@ -452,7 +454,7 @@ class GroupsWorkload(Workload):
             self.ask(Sleep(name, self.chance.choice((session // 2, session * 3 // 2, session * 3))))
         else:
             few = self.chance.sample(self._topics, self.chance.randint(1, len(self._topics)))
-            wanted = self.chance.choice((([], "t.*"), (sorted(few), ""), (list(self._topics), "")))
+            wanted = self.chance.choice((([], OURS), (sorted(few), ""), (list(self._topics), "")))
             self.ask(Read(name, *wanted))
 
     def _draw_reset(self) -> None:

@@ -130,10 +130,10 @@ class _ConsumerOutlet:
 
     def failed(self, topic: str, partition: int, generation: int, failure: Failure) -> None:
         """Logs are not trimmed, topics not deleted: it may only be that nobody could be reached at the beginning, or
-        that a partition is so new that this client does not know of it.
+        that a topic (-1) or a partition is so new that this client does not know of it.
         """
         workload = self._workload
-        new = failure.why is Why.UNKNOWN_TOPIC and partition >= workload.shape.partitions
+        new = failure.why is Why.UNKNOWN_TOPIC and not 0 <= partition < workload.shape.partitions
         if failure.why is not Why.NO_BROKERS and not new:
             workload.complaints.append(f"{self._process} cannot read {topic}-{partition}: {failure.sentence}")
         if not self._beginning_again:  # once for all of them: else each of several makes as many more
