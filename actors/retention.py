@@ -1,8 +1,8 @@
 """Retention: what a topic lets expire, by time and by size.
 
-The leader alone decides. Once a second it looks at some of the partitions that it leads, and at one whose active
-segment has just been rolled at once, because with size alone a second may be much. What is too old or too much goes in
-whole segments, and never beyond the high watermark: a record that is not committed may still be needed by whoever leads
+The leader alone decides. Once a second it looks at some of the partitions that it leads, and at one that has grown by
+an eighth of a segment at once, because with size alone a second may be much. What is too old or too much goes in whole
+segments, and never beyond the high watermark: a record that is not committed may still be needed by whoever leads
 next (P9, KAFKA-5634). If even the active segment has expired it is rolled first, so that the last record of a topic
 that nobody writes to any more expires too.
 
@@ -27,6 +27,9 @@ from .metadata import MetadataImage
 from .replica import Replica
 from .rounds import Round
 
+LOOKS_PER_SEGMENT = 8
+"""A log that may have so many bytes never has two segments more: the oldest goes as soon as the rest is enough."""
+
 PARTITIONS_PER_TICK = 500
 """Partitions looked at in a second; with more, each gets its turn later. One look takes about 5 us."""
 
@@ -45,7 +48,7 @@ class Retention:
         self._replicas = replicas
         self._image = image
         self._moved = moved
-        self._active: dict[Partition, int] = {}  # the base of the active segment when it was last looked at
+        self._seen: dict[Partition, tuple[int, int]] = {}  # the active segment when last looked at: base, next size
         self._round = Round(replicas, PARTITIONS_PER_TICK)
 
     def tick(self, ctx: Context) -> None:
@@ -54,12 +57,13 @@ class Retention:
         for replica in replicas:
             self.look(replica, ctx)
         if over:
-            self._active = {partition: base for partition, base in self._active.items() if partition in self._replicas}
+            self._seen = {partition: seen for partition, seen in self._seen.items() if partition in self._replicas}
 
     def appended(self, replica: Replica, ctx: Context) -> None:
-        """The log has grown: if it was rolled there may be too much of it now."""
-        active = replica.log.segments[-1].base
-        if self._active.get(replica.partition) != active:
+        """The log has grown: there may be too much of it now."""
+        active = replica.log.segments[-1]
+        base, size = self._seen.get(replica.partition, (-1, 0))
+        if base != active.base or active.size >= size:
             self.look(replica, ctx)
 
     def look(self, replica: Replica, ctx: Context) -> None:
@@ -67,7 +71,8 @@ class Retention:
         log, partition = replica.log, replica.partition
         if replica.leading is None or replica.damaged or not log.segments:
             return
-        self._active[partition] = log.segments[-1].base
+        active = log.segments[-1]
+        self._seen[partition] = (active.base, active.size + log.settings.segment_bytes // LOOKS_PER_SEGMENT)
         image = self._image()
         if partition.topic not in image.topics:
             return

@@ -58,10 +58,19 @@ def test_the_leaders_own_durable_end_counts_too() -> None:
 
 def test_with_durability_os_written_is_enough() -> None:
     log = new_log(durability="os")
+    flush(log)  # its name: without that nothing of it can be found again
     grow(log, "abc", 0)
     leader = leading(log)
     fetch(leader, 2, 3, durable=0)
     assert leader.high_watermark(0) == 3
+
+
+def test_with_durability_os_nothing_counts_before_the_log_has_its_name() -> None:
+    log = new_log(durability="os")
+    grow(log, "abc", 0)
+    leader = leading(log)
+    fetch(leader, 2, 3, durable=0)
+    assert leader.high_watermark(0) == 0
 
 
 def test_a_member_that_has_proven_nothing_in_this_epoch_holds_it_up() -> None:
