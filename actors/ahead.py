@@ -7,7 +7,7 @@ Such a request waits up to 100 ms while the metadata is fetched, and is then ser
 from __future__ import annotations
 
 from .kernel import Address, Context, Timer
-from .messages import Consume, FindEpochEnds, FindOffsets, Partition, Produce
+from .messages import Consume, DeleteRecords, FindEpochEnds, FindOffsets, Partition, Produce
 from .metadata import MetadataImage
 
 WAIT_MS = 100
@@ -32,7 +32,7 @@ class Ahead:
 
     def park(self, sender: Address, request: Request, image: MetadataImage, ctx: Context) -> bool:
         """Whether the request is ahead of the metadata, and waits now."""
-        if len(self._waiting) >= MAX_WAITING or not any(_newer(image, *asked) for asked in _asked(request)):
+        if len(self._waiting) >= MAX_WAITING or not any(_newer(image, *asked) for asked in asked_for(request)):
             return False
         self._number += 1
         self._waiting[self._number] = (sender, request)
@@ -56,11 +56,12 @@ def _newer(image: MetadataImage, partition: Partition, epoch: int) -> bool:
     return epoch >= 0 and (state is None or epoch > state.leader_epoch)
 
 
-def _asked(request: Request) -> list[tuple[Partition, int]]:
+def asked_for(request: Request | DeleteRecords) -> list[tuple[Partition, int]]:
+    """The partitions that a request names, each with the leader epoch that it expects; -1 for any."""
     match request:
         case Produce():
             return [(batch.partition, batch.leader_epoch) for batch in request.batches]
-        case Consume():
+        case Consume() | DeleteRecords():
             return [(part.partition, part.leader_epoch) for part in request.partitions]
         case FindOffsets() | FindEpochEnds():
             return [(query.partition, query.leader_epoch) for query in request.queries]

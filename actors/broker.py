@@ -22,7 +22,7 @@ from ..storage.checkpoint import read_clean_shutdown, remove_clean_shutdown
 from ..storage.disk import Generation
 from . import broker_events as events
 from . import lives
-from .ahead import Ahead, AheadTimer, Request
+from .ahead import Ahead, AheadTimer, Request, asked_for
 from .bugs import bug
 from .cleaner import Cleaner, CleanerTimer
 from .coordinator_log_messages import AppendRecords
@@ -274,6 +274,7 @@ class Broker(Actor):
             case InternalTopicCreated():
                 self.lookup.created(message, ctx)
             case DeleteRecords():
+                self._settle(message, ctx)
                 self.deletion.delete(sender, message, ctx)
             case GiveProducerId():
                 self.producer_ids.give(sender, message, self.membership.active, self.broker_epoch, ctx)
@@ -483,9 +484,6 @@ class Broker(Actor):
 
     def _find(self, partition: Partition, leader_epoch: int, ctx: Context) -> Replica | ErrorCode:
         """The replica that may serve a request as leader now, or why not (D1, D4)."""
-        if self._pending.settle(partition):
-            self._reconcile(partition, ctx)
-            self.fetchers.poll(self.broker_epoch, ctx)
         replica = self.replicas.get(partition)
         if replica is None:
             known = partition in self.image.partitions
@@ -504,7 +502,18 @@ class Broker(Actor):
         state = self.image.partitions.get(partition)
         return (-1, -1) if state is None else (state.leader, state.leader_epoch)
 
+    def _settle(self, request: Request | DeleteRecords, ctx: Context) -> None:
+        """Take on the roles that wait of the partitions that a request names, before anything is done for it."""
+        if not self._pending:
+            return
+        waited = [partition for partition, _ in asked_for(request) if self._pending.settle(partition)]
+        for partition in waited:
+            self._reconcile(partition, ctx)
+        if waited:
+            self.fetchers.poll(self.broker_epoch, ctx)
+
     def _serve(self, sender: Address, request: Request, ctx: Context) -> None:
+        self._settle(request, ctx)
         match request:
             case Produce():
                 self.writes.produce(sender, request, ctx)

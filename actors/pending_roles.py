@@ -7,8 +7,13 @@ slices, and between two slices whoever has sent something is heard.
 
 A partition whose turn has not come is where it would be if the metadata had come later, which every broker has to cope
 with anyway. What is to go comes first, because another topic of that name may want its directory; then what is to be
-led here, because its producers wait; then the rest. A request for a partition that waits is not put off: its role is
-taken on at once (`Broker._find`).
+led here, because its producers wait; then the rest. A request that comes for a partition that waits is not put off: its
+role is taken on at once (`Broker._settle`), before anything is done for the request.
+
+So within one input a partition has one role, the new one or the old one: what a broker has moved, acknowledged or told
+as a leader it has not given up by the end of that input. Whoever has waited here since before (a parked read, which is
+answered when something is committed; a coordinator in this node, which writes when it hears of that) is served in the
+old role, and told of the new one in its turn.
 """
 
 from __future__ import annotations

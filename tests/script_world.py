@@ -149,7 +149,8 @@ class Machine:
 class ScriptWorld:
     """Machines, the controller and the queue. `told` collects what to print: letters sent, and events."""
 
-    def __init__(self, brokers: int) -> None:
+    def __init__(self, brokers: int, roles_at_once: int = 10) -> None:
+        self.roles_at_once = roles_at_once
         self.machines = {f"b{number}": Machine(number) for number in range(1, brokers + 1)}
         self.controller = Controller()
         self.queue: list[Letter] = []
@@ -163,7 +164,9 @@ class ScriptWorld:
         assert machine.node is None, f"{name} runs already"
         machine.life += 1
         incarnation = Incarnation(machine.number * 100 + machine.life)
-        config = BrokerConfig(machine.number, "cluster", f"directory-{name}", {1: CONTROLLER})
+        config = BrokerConfig(
+            machine.number, "cluster", f"directory-{name}", {1: CONTROLLER}, roles_at_once=self.roles_at_once
+        )
         machine.node = Node(name, incarnation, machine.disk, Random(machine.life), {"broker": Broker(config)})
         machine.node.start(machine.now, self._wall(machine))
         self.effects(machine)
