@@ -45,8 +45,8 @@ SHAPE = Shape(partitions=1, producers=1, unsafe_producers=0, consumers=1, produc
 class Calm:
     """A running cluster without faults, and short names for its parts."""
 
-    def __init__(self, seed: int = 1, workloads: Collection[str] = ()) -> None:
-        self.sim = Simulation(seed, Options(shape=SHAPE, faults=False, workloads=workloads))
+    def __init__(self, seed: int = 1, workloads: Collection[str] = (), shape: Shape = SHAPE) -> None:
+        self.sim = Simulation(seed, Options(shape=shape, faults=False, workloads=workloads))
         self.sim.network.calm = True
         self.world = self.sim.world
         self.sim.start()
@@ -54,7 +54,7 @@ class Calm:
         self.partition: Partition = next(iter(self.sim.metadata.partitions))
         self.state: Any = self.sim.metadata.partitions[self.partition]
         self.leader = self.host(self.state.leader)
-        self.follower = self.host(next(member for member in self.state.isr if member != self.state.leader))
+        self.follower = self.host(next((m for m in self.state.isr if m != self.state.leader), self.state.leader))
         self.active = next(h for h in self.world.hosts.values() if (raft := raft_of(h)) is not None and raft.leading)
         self.standby = next(h for h in self.world.hosts.values() if (r := raft_of(h)) is not None and not r.leading)
 
@@ -306,6 +306,22 @@ def p12(calm: Calm) -> None:
     calm.look(calm.follower)
 
 
+def p12_leads(calm: Calm) -> None:
+    """It is alone, but too few are in sync for that to count."""
+    begin_to_lead(calm, isr=(calm.state.leader,))
+    calm.replica(calm.leader).role.min_insync = 2
+    calm.look(calm.leader)
+
+
+def begin_to_lead(calm: Calm, isr: tuple[int, ...]) -> None:
+    """The leader has just opened its log and begun a term, in one input, and says that all of it is committed."""
+    replica, history = calm.replica(calm.leader), calm.sim.copies.history(calm.partition)
+    history.true_hw = replica.hw - 1
+    replica.role.isr, replica.role.start = isr, replica.hw
+    replica.role.followers.clear()
+    calm.copy(calm.leader).log = None
+
+
 def p13(calm: Calm) -> None:
     calm.replica(calm.follower).log.truncate_to(1)
     calm.look(calm.follower)
@@ -343,6 +359,12 @@ def p17(calm: Calm) -> None:
     calm.sim.leaders.fetched.clear()
     calm.copy(calm.leader).hw = 0
     calm.copy(calm.leader).key = ()
+    calm.look(calm.leader)
+
+
+def p17_fresh(calm: Calm) -> None:
+    begin_to_lead(calm, isr=calm.state.isr)
+    calm.sim.leaders.fetched.clear()
     calm.look(calm.leader)
 
 
@@ -415,12 +437,12 @@ FORGERIES: dict[str, list[Callable[[Calm], None]]] = {
     "P9": [p9],
     "P10": [p10],
     "P11": [p11],
-    "P12": [p12],
+    "P12": [p12, p12_leads],
     "P13": [p13],
     "P14": [p14_epoch, p14_end],
     "P15": [p15, p15_no_entry],
     "P16": [p16],
-    "P17": [p17],
+    "P17": [p17, p17_fresh],
     "P18": [p18, p18_proposed],
     "P19": [p19_shape, p19_step],
     "P20": [p20_records, p20_hw],
@@ -438,6 +460,25 @@ def test_a_forged_violation_is_found(invariant: str, forge: Callable[[Calm], Non
     with pytest.raises(Violation) as found:
         forge(calm)
     assert found.value.invariant == invariant, str(found.value)
+
+
+def test_who_opens_its_log_and_leads_alone_in_one_input_may_have_all_of_it_committed() -> None:
+    calm = Calm(shape=replace(SHAPE, replication=1, min_insync=1))
+    begin_to_lead(calm, isr=(calm.state.leader,))
+    calm.look(calm.leader)
+    assert calm.sim.copies.history(calm.partition).true_hw == calm.replica(calm.leader).hw
+
+
+def test_a_copy_is_forgotten_when_it_goes_also_if_the_news_of_that_came_before() -> None:
+    calm = Calm()
+    broker: Any = calm.follower.node and calm.follower.node.actors["broker"]
+    state = broker.image.partitions[calm.partition]
+    broker.image.partitions[calm.partition] = replace(state, replicas=(calm.state.leader,))
+    calm.look(calm.follower)
+    assert (calm.follower.name, calm.partition) in calm.sim.copies.copies
+    del broker.replicas[calm.partition]
+    calm.look(calm.follower)
+    assert (calm.follower.name, calm.partition) not in calm.sim.copies.copies
 
 
 def test_a_calm_cluster_breaks_no_promise_and_tests_most() -> None:

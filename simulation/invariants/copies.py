@@ -71,7 +71,7 @@ class CopiesChecker(Checker):
         self.copies: dict[tuple[str, Partition], Copy] = {}
         self.histories: dict[Partition, History] = {}
         self.changed: list[Copy] = []
-        self._images: dict[str, tuple[int, int]] = {}  # by host: its life, and the end of its broker's image
+        self._images: dict[str, tuple[int, int, int]] = {}  # by host: its life, its broker's image's end, its replicas
 
     def history(self, partition: Partition) -> History:
         """The ghost state of a partition."""
@@ -124,9 +124,12 @@ class CopiesChecker(Checker):
     def _forget_removed(self, host: Host, open_here: Mapping[Partition, ReplicaView]) -> None:
         """Who is no replica any more may delete its log; who is one again begins anew, or with what is left of it."""
         image = next((image for actor, image in images_of(host) if actor == "broker"), None)
-        if image is None or self._images.get(host.name) == (host.life, image.end):
+        if image is None:
             return
-        self._images[host.name] = (host.life, image.end)
+        key = (host.life, image.end, len(open_here))  # what goes goes in its turn, which may be after the news of it
+        if self._images.get(host.name) == key:
+            return
+        self._images[host.name] = key
         number = next((n for n, broker in image.brokers.items() if broker.endpoint == host.name), -1)
         for partition, state in image.partitions.items():
             if number not in state.replicas and partition not in open_here:
@@ -147,11 +150,7 @@ class CopiesChecker(Checker):
             self._cut(host, copy, changed.cut, changed.removed, history)
         if copy.fresh:
             copy.log, copy.life = log, host.life
-            self.premise("P12")
-            led_on = leading is not None and replica.hw > leading.start  # it began to lead and wrote, in one input
-            if replica.hw > history.true_hw and not led_on and self.seen(copy.partition):
-                self.violated("P12", f"{_at(copy)} starts with high watermark {replica.hw}, truth {history.true_hw}")
-            copy.hw = replica.hw
+            copy.hw = self._read_back(copy, replica, leading, history)
         copy.durable = max(copy.durable, log.recovery_point)
         if copy.added:
             self._grown(copy, replica, history)
@@ -174,6 +173,22 @@ class CopiesChecker(Checker):
         copy.leading, copy.leader_epoch, copy.hw = leading, replica.leader_epoch, replica.hw
         if copy.moved[1] > copy.moved[0] or copy.fresh:
             self._committed(copy, history)
+
+    def _read_back(self, copy: Copy, replica: ReplicaView, leading: LeadingView | None, history: History) -> int:
+        """The high watermark that a copy began with: no more than was true before.
+
+        One that was opened and began to lead in one input may have more by now, since a broker opens a log when its
+        turn to take on a role comes. To begin to lead moves nothing by itself (D9), but the rule for the high watermark
+        (D10) is the smallest end over the maximal in-sync set if so many are in sync as must be, and a leader that is
+        alone in that set has reached it at once: whoever can be elected after it is itself (P5), so what it has is
+        committed. Whether the others in the set have proven as much is for P17, which judges each such move.
+        """
+        self.premise("P12")
+        if replica.hw <= history.true_hw or not self.seen(copy.partition):
+            return replica.hw
+        if leading is None or len(leading.isr) < leading.min_insync:
+            self.violated("P12", f"{_at(copy)} starts with high watermark {replica.hw}, truth {history.true_hw}")
+        return history.true_hw
 
     def _logical(self, copy: Copy, log: EpochLogView, history: History) -> LogView:
         """The log itself or, if it is compacted, what it was."""

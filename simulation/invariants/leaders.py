@@ -75,7 +75,7 @@ class LeadersChecker(Checker):
                 self._complete(copy, leading)
         if current and state is not None:
             self._superset(copy, leading, state)
-        if copy.moved[1] > copy.moved[0] and not copy.fresh:
+        if copy.moved[1] > copy.moved[0]:
             self._fenced(copy, leading)
         proposal = leading.proposal
         if proposal is not None and self._proposed.get((host.name, partition)) is not proposal:
