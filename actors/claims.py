@@ -11,6 +11,10 @@ enough of them are back, and then the one with the longest log, by epoch first (
 what any of them holds that was committed, and one of them is right. Whoever could not prove itself at all stands in
 `last_known_elr` and is one of the wrong ones already. Whoever needs no claim leads at once.
 
+A log whose records have all been deleted still says in which epoch it came to its end: its checkpoint of epochs knows.
+Where even that is unknown (a copy that began anew and has got nothing yet) the end alone speaks: records are deleted
+only once they are committed, so who ends below the beginning of such a log lacks what was committed.
+
 The price: where as many as min.insync of the eligible are not coming back, the partition waits for a person. Writes
 would be refused there anyway.
 """
@@ -33,8 +37,10 @@ def choose_eligible(state: PartitionState, eligible: Callable[[int], bool], min_
     able = [claims[member] for member in members if member in claims and eligible(member)]
     if not able:
         return -1
-    best = max(able, key=_log)
-    witnesses = sum(_log(claims[member]) <= _log(best) for member in members if member in claims)
+    begun = max((claims[member].end for member in members if member in claims and claims[member].epoch < 0), default=0)
+    best = max(able, key=lambda claim: _log(claim, begun))
+    most = _log(best, begun)
+    witnesses = sum(_log(claims[member], begun) <= most for member in members if member in claims)
     enough = witnesses >= _needed(state, min_insync) or bug("first-back-leads")
     return best.broker if enough else -1
 
@@ -44,8 +50,9 @@ def _needed(state: PartitionState, min_insync: int) -> int:
     return max(1, min(min_insync - len(state.last_known_elr), len(state.elr)))
 
 
-def _log(claim: Claim) -> tuple[int, int]:
-    return claim.epoch, claim.end
+def _log(claim: Claim, begun: int) -> tuple[int, int]:
+    """How logs are compared, where an empty one begins, and ends, at `begun`."""
+    return (claim.epoch if claim.end >= begun else -2), claim.end
 
 
 def kept(claims: Sequence[Claim], elr: Sequence[int]) -> tuple[Claim, ...]:

@@ -223,7 +223,7 @@ class RecoveredReplica(Part, frozen=True):
     end: int
     durable: bool  # durability "fsync": everything below a high watermark was on this disk
     damaged: str = ""
-    epoch: int = -1  # of its last record
+    epoch: int = -1  # of its last record, also if that was deleted; -1: there was none, or it is unknown
     cut: bool = False  # its tail was torn
 
 

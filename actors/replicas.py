@@ -165,9 +165,8 @@ class Replicas:
             if found is None:
                 claims.append(RecoveredReplica(partition, -1, True, self.unread[key]))
             else:
-                epoch = found.epochs[-1].epoch if found.epochs else -1
                 cut = found.truncated_bytes > 0
-                claims.append(RecoveredReplica(partition, found.end, True, found.corrupt or "", epoch, cut))
+                claims.append(RecoveredReplica(partition, found.end, True, found.corrupt or "", found.last_epoch, cut))
         return claims, nameless
 
     # --- Opening and closing ---

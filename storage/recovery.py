@@ -86,6 +86,7 @@ class Recovered(msgspec.Struct, frozen=True):
     clean: bool = False  # after a clean stop: the files say all of this, and durably
     missing: tuple[tuple[int, bytes], ...] = ()  # producer snapshots to be written: segments without a usable one
     purged: int = -1  # tombstones below may be gone; -1: the log was never compacted, and has no holes
+    last_epoch: int = -1  # in which the log came to its end, also if all its records have been deleted; -1: unknown
 
 
 class RecoverLog(msgspec.Struct, frozen=True):
@@ -126,6 +127,7 @@ class _Recovery:
         self.truncated = 0
         self.log_start = 0
         self.epochs = EpochCache()
+        self.stored: tuple[EpochEntry, ...] = ()  # the epochs as in the checkpoint
         self.missing: dict[int, bytes] = {}
         self.usable: list[int] = []  # offsets of producer snapshots that may be believed
         self.checkpointed = False  # whether the epochs below the recovery point come from the checkpoint
@@ -181,7 +183,12 @@ class _Recovery:
             clean=self.clean,
             missing=tuple((base, snapshot) for base, snapshot in self.missing.items() if base in kept),
             purged=self.purged,
+            last_epoch=self._emptied_in() if start == self.end else self.epochs.latest,
         )
+
+    def _emptied_in(self) -> int:
+        """The epoch of the last record, or of a leader that began at the end: no record says so any more."""
+        return max((entry.epoch for entry in self.stored if entry.start <= self.end), default=-1)
 
     @property
     def compacted(self) -> bool:
@@ -212,6 +219,7 @@ class _Recovery:
             cache = EpochCache.decode(self.reader.read(path, 0, size) if size else b"")
         except ValueError:
             return first
+        self.stored = tuple(cache.entries)
         cache.truncate_from_end(self.known)
         if self.known > first and cache.epoch_at(max(first, self.log_start)) < 0:
             return first  # older segments came back, or it is damaged: the log itself says what its epochs are

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -222,6 +223,27 @@ def test_the_epoch_of_the_last_record_counts_before_the_length() -> None:
     cluster = Cluster()
     cluster.fence(1, 2, 3)
     for broker, end, epoch in ((2, 50, 3), (3, 10, 4)):
+        cluster.restart(broker, rebooted(end, epoch))
+        cluster.unfence(broker)
+    assert cluster.state.leader == 3
+
+
+@pytest.mark.parametrize("order", [(2, 3), (3, 2)])
+def test_who_ends_below_the_beginning_of_an_empty_log_lacks_what_was_committed(order: tuple[int, ...]) -> None:
+    """b2 began anew at 50 and has no record yet; b3 has the disk of long ago."""
+    logs = {2: rebooted(50, -1), 3: rebooted(10, 4)}
+    cluster = Cluster()
+    cluster.fence(1, 2, 3)
+    for broker in order:
+        cluster.restart(broker, logs[broker])
+        cluster.unfence(broker)
+    assert cluster.state.leader == 2
+
+
+def test_an_empty_log_is_behind_who_has_records_beyond_it() -> None:
+    cluster = Cluster()
+    cluster.fence(1, 2, 3)
+    for broker, end, epoch in ((2, 50, -1), (3, 51, 4)):
         cluster.restart(broker, rebooted(end, epoch))
         cluster.unfence(broker)
     assert cluster.state.leader == 3

@@ -85,6 +85,30 @@ def test_an_active_segment_that_has_expired_is_rolled_and_goes_too() -> None:
     assert log.end == 3
 
 
+def test_a_log_whose_records_are_all_deleted_knows_in_which_epoch_it_came_to_its_end() -> None:
+    disk = MemoryDisk(Random(1))
+    log = Log.open(disk, NAME, TOPIC_ID, ONE_EACH, None)
+    log.append(bytearray(encode_batch([Record(None, b"v", (), HOUR)])), 3, HOUR)
+    flush(disk, log)
+    log.roll()
+    log.delete_segments_before(1)
+    flush(disk, log)
+    for point in (1, 0):  # the recovery point is written once a second
+        found = RecoverLog(NAME, recovery_point=point, log_start=0).run(disk)
+        assert (found.start, found.end, found.epochs, found.last_epoch) == (1, 1, (), 3)
+    log = Log.open(disk, NAME, TOPIC_ID, ONE_EACH, found)
+    log.assign_epoch(5)  # a leader begins, and writes nothing
+    flush(disk, log)
+    assert RecoverLog(NAME, recovery_point=1).run(disk).last_epoch == 5
+
+
+def test_a_log_that_has_records_says_the_epoch_of_the_last_one() -> None:
+    disk, log = new_log(HOUR)
+    log.assign_epoch(5)
+    flush(disk, log)
+    assert RecoverLog(NAME, recovery_point=1).run(disk).last_epoch == 0
+
+
 def test_a_lazy_log_is_trimmed_as_far_as_it_is_durable() -> None:
     disk, log = new_log(settings=LogSettings(segment_bytes=1, index_interval=1, durability="os"))
     for timestamp in range(4):
