@@ -35,6 +35,7 @@ class Calm:
     def __init__(self) -> None:
         self.stage = GroupStage(1)
         self.stage.open()
+        self.stage.until(self.owned)  # the group is stable before its members have heard so
         found = coordinator_of(self.stage.world, GROUP)
         assert found is not None
         self.host: Host = found.host
@@ -44,6 +45,10 @@ class Calm:
         self.consumer = group.consumer
         self.offsets = group.offsets
         self.first, self.second, *_ = self.consumer.members
+
+    def owned(self) -> bool:
+        """Whether each member knows what is its own."""
+        return all(self.client(name).reading.member.owned for name in self.stage.members)
 
     def member(self, name: str) -> Member:
         return self.consumer.members[name]
@@ -158,8 +163,13 @@ def g6_another(calm: Calm) -> None:
 def g6_again(calm: Calm) -> None:
     partition = calm.partition()
     commits = calm.stage.checker._commits[GROUP, partition]
-    calm.stage.until(lambda: len(commits) > 2)
-    calm.offsets[partition] = replace(commits[0].value, stamp=1)
+
+    def noted() -> list[OffsetValue]:
+        """Those of an application, each with a note of its own. What a consumer commits by itself has none."""
+        return [each.value for each in commits if each.value.metadata]
+
+    calm.stage.until(lambda: len(noted()) > 2)
+    calm.offsets[partition] = replace(noted()[0], stamp=1)
     calm.look()
 
 
