@@ -74,7 +74,7 @@ def settle(run: Simulation, checker: BeyondChecker) -> list[str]:
         workload.give_up()
     run.workload.conclude()
     world.run_until(world.now + int(LOOK_S * 1e6))
-    dead = [host for host in world.hosts.values() if host.node is None]
+    dead = [host for host in world.hosts.values() if host.node is None and host.life]  # and has ever been started
     wrong = [f"LOUD: {host.name} died without a word" for host in dead if not host.stopped]
     lost = missing(run.history)
     if lost and _can_be_seen(run):

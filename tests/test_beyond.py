@@ -22,15 +22,17 @@ def test_a_cluster_whose_disks_are_all_spoilt_fails_loudly(seed: int, monkeypatc
     assert report.violations == []
 
 
-def test_records_that_are_gone_without_a_word_are_noticed() -> None:
-    run = Simulation(1, Options(shape=Shape(), faults=False))
+@pytest.mark.parametrize("others", [(), ("expiring",)])  # the latter with a host that is never started
+def test_records_that_are_gone_without_a_word_are_noticed(others: tuple[str, ...]) -> None:
+    shape = Shape(topics=1, partitions=1, producers=1, consumers=1, produce_every_ms=100)
+    run = Simulation(1, Options(shape=shape, faults=False, workloads=others))
     checker = BeyondChecker()
     checker.oracle = run.oracle
     run.start()
     run.world.run_until(1_000_000)
     run.history.append(Op("p9", "send", "t0-0", 1, 2, value="lost", offset=0))
     run.steps.append(Step(1, BitRot("b1", "t0-0/0.log", 0, 0)))
-    assert [sentence for sentence in settle(run, checker) if sentence.startswith("REPORTED: 1 ")]
+    assert settle(run, checker) == ["REPORTED: 1 acknowledged records are gone, as lost, and nobody says so"]
 
 
 def test_only_what_the_last_reader_has_passed_is_missing() -> None:
