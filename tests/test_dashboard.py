@@ -123,9 +123,13 @@ def test_a_node_is_killed_by_a_key_and_the_screen_says_so_and_why_and_brings_it_
             screen.until(lambda text: "ADDRESS" in text and text.startswith("Barnabas "))
             screen.press("r")
             screen.until(lambda text: text.count("serving") == 3 and "all in sync" in text)
+            screen.until(lambda text: f"Node {victim} runs as process" in text)
             for node in cluster.nodes:
                 cluster.kill(node)
-            screen.until(lambda text: text.startswith(" Nobody has answered for"))
+            text = screen.until(lambda text: text.startswith(" Not running: `barnabas up` starts the cluster"))
+            assert len(re.findall(r"^\d [* ] +dead", text, re.MULTILINE)) == 3
+            screen.press("r")
+            screen.until(lambda text: text.count("dead") == 2 and "Not running" not in text)
             screen.press("q")
             assert screen.process.wait(10) == 0
 
@@ -139,6 +143,8 @@ def test_a_cluster_elsewhere_is_watched_and_left_alone(place: Home) -> None:
             screen.press("1k")
             screen.until(lambda text: "This cluster runs elsewhere" in text)
             assert cluster.alive() == [1]
+            cluster.kill(1)
+            screen.until(lambda text: text.startswith(" Nobody has answered for"))
 
 
 def test_what_is_on_the_screen_is_written_as_a_picture(place: Home) -> None:
