@@ -22,6 +22,8 @@ NOT_PLAYED = {
     "barnabas bench group",
     "barnabas bench idle",
     "barnabas bench kafka",
+    "barnabas bench moves",
+    "barnabas bench scale",
     "barnabas bench speed",
     "barnabas chaos clock",
     "barnabas chaos continue",
