@@ -87,8 +87,8 @@ class RemoteLauncher:
         while time.monotonic() < deadline:
             for report in self.reports(1.0):
                 if report.kind == "started" and report.node == node:
-                    # What was told of this node so far is about an earlier process.
-                    self._waiting = [other for other in kept + self._waiting if other.node != node]
+                    # What was told of this node before is about an earlier process; what comes now is not.
+                    self._waiting = [other for other in kept if other.node != node] + self._waiting
                     return report.pid
                 kept.append(report)
         raise ClusterRefused(f"node {node} was not started within {START_TIMEOUT:g} s: is the machine overloaded?")

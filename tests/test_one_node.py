@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from real_clusters import Home, home
+from real_clusters import Home, eventually, home
 
 from barnabas import Admin, Producer
 from barnabas.cluster.addresses import Endpoint, free_ports
@@ -134,6 +134,7 @@ def test_three_nodes_that_were_formatted_apart_are_a_cluster(place: Home) -> Non
         nodes = {node: stack.enter_context(started(place, node)) for node in (1, 2, 3)}
         stack.callback(lambda: [process.kill() for process in nodes.values()])
         with Admin(bootstrap) as admin, Producer(bootstrap) as producer:
+            assert eventually(lambda: len(admin.describe_cluster().brokers) == 3)  # listening is not registered yet
             admin.create_topic("orders")
             assert producer.send("orders", b"one").result(20).offset == 0
             assert admin.describe_cluster().cluster_id == cluster_id

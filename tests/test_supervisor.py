@@ -3,6 +3,7 @@
 The refusals are asserted whole. Clusters are real: processes on free ports, in the test's own directory.
 """
 
+import os
 import shutil
 import socket
 import subprocess
@@ -11,14 +12,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import psutil  # type: ignore[import-untyped]
 import pytest
 from real_clusters import Home, eventually, home
 
 from barnabas.cluster.config import ClusterConfig, local, parse
 from barnabas.cluster.formatting import ClusterRefused, format_cluster, read_formatted
+from barnabas.cluster.launcher import Report
 from barnabas.cluster.processes import NodeProcess, kill, living, record, recorded, terminate
-from barnabas.cluster.supervisor import find, prepare
+from barnabas.cluster.supervisor import RemoteLauncher, find, prepare
 from barnabas.storage.checkpoint import read_identity
 from barnabas.storage.files import FileReader
 
@@ -413,3 +416,24 @@ def test_a_cluster_in_the_foreground_says_what_happens_and_stops_on_ctrl_c(place
         up.send_signal(2)
         out, err = up.communicate(timeout=30)
     assert (out.splitlines()[-2:], err, up.returncode) == (["stopping", "stopped"], "", 0)
+
+
+def test_what_a_node_says_right_after_its_start_is_heard_and_what_an_earlier_one_said_is_not() -> None:
+    """All of it may come in one piece."""
+    launcher = RemoteLauncher.__new__(RemoteLauncher)
+    launcher._answers, answers = os.pipe()
+    launcher._commands = os.open(os.devnull, os.O_WRONLY)
+    launcher._rest, launcher._waiting = b"", []
+    try:
+        told = [
+            Report("failed", 1, "old"),
+            Report("unfenced", 2),
+            Report("started", 1, pid=7),
+            Report("failed", 1, "new"),
+        ]
+        os.write(answers, b"".join(msgspec.json.encode(report) + b"\n" for report in told))
+        assert launcher.start(1) == 7
+        assert list(launcher.reports(1.0)) == [Report("unfenced", 2), Report("failed", 1, "new")]
+    finally:
+        for descriptor in (launcher._answers, answers, launcher._commands):
+            os.close(descriptor)
