@@ -280,7 +280,7 @@ class ConsumerActor(Actor):
         self._fail(reader, Failure(Why.UNKNOWN_TOPIC, sentence))
 
     def _unknown(self, topic: str) -> None:
-        if not self.leaderships.answered:
+        if not self.leaderships.answered_about(topic):
             places = ", ".join(self.leaderships.bootstrap)
             failure = Failure(Why.NO_BROKERS, f"nobody answers at {places}: is the cluster up?")
         else:

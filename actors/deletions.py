@@ -205,11 +205,11 @@ class Deletions:
             if beyond:
                 sentence = f"{command.topic} has {name.partitions} partitions, there is no partition {beyond[0]}"
                 return Failure(Why.UNKNOWN_TOPIC, sentence)
-        elif self._leaderships.answered and ctx.now >= owner.unknown_at:
+        elif self._leaderships.answered_about(command.topic) and ctx.now >= owner.unknown_at:
             return Failure(Why.UNKNOWN_TOPIC, f"there is no topic {command.topic}: check its name")
         if ctx.now < owner.deadline:
             return None
-        if not self._leaderships.answered:
+        if not self._leaderships.answered_about(command.topic):
             places = ", ".join(self._leaderships.bootstrap)
             return Failure(Why.NO_BROKERS, f"nobody answers at {places}: is the cluster up?")
         left = ", ".join(str(index) for index in sorted(command.offsets) if index not in owner.starts)

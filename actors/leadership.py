@@ -99,6 +99,8 @@ class Leaderships:
         self._everything = everything
         self._wanted: dict[str, None] = {}
         self._gone: set[TopicId] = set()
+        self._asked: dict[int, list[str]] = {}  # the topics of the questions since `_asking_since`
+        self._told: set[str] = set()  # topics about which a broker has answered
         self._target = -1  # the newest offset that was heard of
         self._flight: FetchLeadership | None = None
         self._due = False  # a timer for the next fetch is set
@@ -122,6 +124,10 @@ class Leaderships:
         self._wanted[topic] = None
         if topic not in self.topics and not waiting:
             self._ask(ctx)
+
+    def answered_about(self, topic: str) -> bool:
+        """Whether a broker was asked about this topic, and has answered: if it is not known then, there is none."""
+        return topic in self._told or topic in self.topics
 
     def unwant(self, topic: str) -> None:
         """Stop asking for this topic."""
@@ -192,7 +198,9 @@ class Leaderships:
         self._next_id += 1
         if self._attempt == 0:
             self._asking_since = self._next_id
+            self._asked.clear()
         topics = None if self._everything else list(self._wanted)
+        self._asked[self._next_id] = topics or []
         self._flight = FetchLeadership(self._next_id, topics)
         ctx.send(self.any_broker(), self._flight)
         # The next broker in turn, should this one not answer. A late answer is welcome all the same.
@@ -207,6 +215,7 @@ class Leaderships:
         if digest.error is not ErrorCode.NONE or self._foreign(digest.cluster_id):
             return []
         self.answered = True
+        self._told.update(self._asked.get(digest.id, ()))
         moved = self._merge(digest.brokers, digest.topics, digest.leaders, digest.offset >= self.offset)
         if digest.offset >= self.offset:
             self.offset = digest.offset

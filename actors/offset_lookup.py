@@ -146,10 +146,10 @@ class OffsetLookup:
     def _unknown(self, query: Query) -> bool:
         """Whether brokers answer, and none of them knows of that partition."""
         name = self._leaderships.topics.get(query.topic)
-        return self._leaderships.answered and (name is None or query.index >= name.partitions)
+        return self._leaderships.answered_about(query.topic) and (name is None or query.index >= name.partitions)
 
     def _too_late(self, query: Query) -> Failure:
-        if not self._leaderships.answered:
+        if not self._leaderships.answered_about(query.topic):
             places = ", ".join(self._leaderships.bootstrap)
             return Failure(Why.NO_BROKERS, f"nobody answers at {places}: is the cluster up?")
         name = self._leaderships.topics.get(query.topic)

@@ -536,7 +536,7 @@ class ProducerActor(Actor):
                 self.leaderships.unwant(topic)
 
     def _unknown(self, topic: str) -> Failure:
-        if not self.leaderships.answered:
+        if not self.leaderships.answered_about(topic):
             places = ", ".join(self.leaderships.bootstrap)
             return Failure(Why.NO_BROKERS, f"nobody answers at {places}: is the cluster up?")
         sentence = f"there is no topic {topic}: create it first, or check its name"

@@ -341,6 +341,7 @@ def test_too_few_replicas_a_full_buffer_and_what_is_left_on_disk(place: Home) ->
             "no answer for a batch",
             "acks=all needs 3",
             "buffer_bytes",
+            "nobody answers at",
         )
         assert any(words in said for words in known), said
     finally:

@@ -306,6 +306,14 @@ def test_without_brokers_the_failure_names_the_places_that_were_asked() -> None:
     assert "b1, b2" in outcomes.failures["r"].sentence
 
 
+def test_that_a_topic_is_not_there_is_said_only_if_somebody_was_asked_about_it_and_answered() -> None:
+    world, outcomes, _ = ready()
+    world.down = {"b1", "b2", "b3"}  # they answered before, about other topics
+    world.tell(SendRecords("other", [Record(None, b"v")], ["r"]))
+    world.run(11_000)
+    assert outcomes.failures["r"].why is Why.NO_BROKERS
+
+
 def test_a_deleted_topic_fails_what_waits_for_it() -> None:
     world, outcomes, _ = ready()
     world.refuse = silence
