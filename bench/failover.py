@@ -19,6 +19,7 @@ import msgspec
 from ..client.errors import BarnabasError
 from ..cluster import Cluster
 from .account import Flow, Verdict
+from .machine import print_json
 
 TOPIC = "failover"
 PARTITIONS = 12
@@ -163,7 +164,7 @@ def run(arguments: argparse.Namespace) -> int:
     quiet: bool = arguments.json
     report = failover(arguments.kills, arguments.signal, arguments.pause, (lambda line: None) if quiet else _say)
     if quiet:
-        print(msgspec.json.format(msgspec.json.encode(report)).decode())
+        print_json(report)
     else:
         verdict = report.verdict
         _say(

@@ -25,7 +25,7 @@ from ..client.errors import BarnabasError
 from ..cluster import Cluster
 from .group_churn import churn
 from .group_processes import PATIENCE, Flow, Member, until
-from .machine import Machine, machine
+from .machine import Machine, machine, print_json
 
 JOIN_EVERY = 0.1
 
@@ -180,11 +180,11 @@ def run(arguments: argparse.Namespace) -> int:
     quiet: bool = arguments.json
     if arguments.churn:
         judged = churn(arguments.churn, arguments.seed, (lambda line: None) if quiet else _say)
-        print(msgspec.json.format(msgspec.json.encode(judged)).decode())
+        print_json(judged)
         return 0 if judged.good else 1
     report = measure(arguments.members, arguments.partitions, arguments.times, (lambda line: None) if quiet else _say)
     if quiet:
-        print(msgspec.json.format(msgspec.json.encode(report)).decode())
+        print_json(report)
     return 0
 
 

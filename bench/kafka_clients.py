@@ -18,7 +18,7 @@ import psutil  # type: ignore[import-untyped]
 
 from ..cluster import Cluster
 from ..cluster.processes import living
-from .machine import Machine, Meter, Moved, machine
+from .machine import Machine, Meter, Moved, machine, print_json
 
 TOPIC = "bench-kafka"
 WARM_UP_S = 2.0
@@ -134,7 +134,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     report = measure(load)
     if arguments.json:
-        print(msgspec.json.format(msgspec.json.encode(report)).decode())
+        print_json(report)
         return 1 if report.failed else 0
     made_on = report.machine
     print(

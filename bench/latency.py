@@ -20,7 +20,7 @@ import msgspec
 
 from ..client import Producer, SendFuture
 from ..cluster import Cluster
-from .machine import Machine, Meter, Moved, machine
+from .machine import Machine, Meter, Moved, machine, print_json
 from .throughput import TOPIC, WARM_UP_S, Load, Scene, load_from
 
 EVERY = 11  # no divisor of the usual numbers of keys and partitions
@@ -138,7 +138,7 @@ def run(arguments: argparse.Namespace) -> int:
     """`barnabas bench latency`."""
     report = latency(load_from(arguments), arguments.rate)
     if arguments.json:
-        print(msgspec.json.format(msgspec.json.encode(report)).decode())
+        print_json(report)
     else:
         print(report.machine.sentence())
         print(

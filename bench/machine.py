@@ -14,6 +14,11 @@ import psutil  # type: ignore[import-untyped]
 SYNCS = 50
 
 
+def print_json(report: msgspec.Struct) -> None:
+    """What a measurement came to, as one JSON document."""
+    print(msgspec.json.format(msgspec.json.encode(report)).decode())
+
+
 class Machine(msgspec.Struct, frozen=True):
     """Printed with every measurement."""
 

@@ -23,7 +23,7 @@ from ..client import Admin, Consumer, Producer
 from ..client.errors import BarnabasError
 from ..cluster.supervisor import find, stop
 from .account import Flow, Verdict
-from .machine import Machine, machine
+from .machine import Machine, machine, print_json
 from .start import barnabas
 
 TOPIC = "moves"
@@ -158,7 +158,7 @@ def run(arguments: argparse.Namespace) -> int:
     quiet: bool = arguments.json
     report = moves(arguments.partitions, arguments.rate, arguments.size, (lambda line: None) if quiet else _say)
     if quiet:
-        print(msgspec.json.format(msgspec.json.encode(report)).decode())
+        print_json(report)
     else:
         verdict = report.verdict
         _say(f"replicas: {', '.join(f'broker {broker} {count}' for broker, count in report.load.items())}")

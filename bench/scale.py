@@ -19,7 +19,7 @@ from ..client import Admin
 from ..client.errors import BarnabasError
 from ..cluster import Cluster
 from ..cluster.processes import living
-from .machine import Machine, cpu_seconds, machine, processes
+from .machine import Machine, cpu_seconds, machine, print_json, processes
 
 PER_TOPIC = 1_000
 REPLICATION = 3
@@ -151,7 +151,7 @@ def run(arguments: argparse.Namespace) -> int:
     quiet: bool = arguments.json
     report = scale(arguments.partitions, arguments.seconds, (lambda line: None) if quiet else _say)
     if quiet:
-        print(msgspec.json.format(msgspec.json.encode(report)).decode())
+        print_json(report)
     else:
         _say(report.machine.sentence())
     return 0

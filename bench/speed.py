@@ -11,7 +11,7 @@ import msgspec
 
 from .latency import Latency, complaints, latency
 from .latency import sentence as latency_sentence
-from .machine import Machine, machine
+from .machine import Machine, machine, print_json
 from .start import IdleReport, StartReport, idle, start
 from .throughput import Load, Throughput, consume, produce
 from .throughput import sentence as throughput_sentence
@@ -83,5 +83,5 @@ def run(arguments: argparse.Namespace) -> int:
         print(machine().sentence(), flush=True)
     report = speed(arguments.seconds, say)
     if arguments.json:
-        print(msgspec.json.format(msgspec.json.encode(report)).decode())
+        print_json(report)
     return bad

@@ -22,6 +22,7 @@ from ..client.errors import BarnabasError
 from ..cluster import Cluster
 from ..cluster.processes import living
 from ..cluster.supervisor import stop
+from .machine import print_json
 
 
 class StartReport(msgspec.Struct, frozen=True):
@@ -101,7 +102,7 @@ def run_start(arguments: argparse.Namespace) -> int:
     """`barnabas bench start`."""
     report = start(arguments.times)
     if arguments.json:
-        print(msgspec.json.format(msgspec.json.encode(report)).decode())
+        print_json(report)
     else:
         print(
             f"up and one write: median {report.median_s:.2f} s of {len(report.up_s)} (up "
@@ -115,7 +116,7 @@ def run_idle(arguments: argparse.Namespace) -> int:
     """`barnabas bench idle`."""
     report = idle(arguments.seconds)
     if arguments.json:
-        print(msgspec.json.format(msgspec.json.encode(report)).decode())
+        print_json(report)
     else:
         print(f"idle for {report.seconds:.0f} s: {report.cpu_percent:.1f} % of one core, {report.pss_mb:.0f} MB PSS")
     return 0

@@ -18,7 +18,7 @@ from ..client import Producer, SendFuture
 from ..client.errors import BarnabasError
 from ..cluster import Cluster
 from ..cluster.processes import living
-from .machine import Machine, Meter, Moved, machine, processes
+from .machine import Machine, Meter, Moved, machine, print_json, processes
 
 TOPIC = "bench"
 CHUNK = 500
@@ -133,7 +133,7 @@ def run(arguments: argparse.Namespace) -> int:
     """`barnabas bench produce|consume`."""
     report = (produce if arguments.what == "produce" else consume)(load_from(arguments))
     if arguments.json:
-        print(msgspec.json.format(msgspec.json.encode(report)).decode())
+        print_json(report)
     else:
         print(report.machine.sentence())
         print(f"{report.moved.records} records of {report.load.value_bytes} B: {sentence(report)}")

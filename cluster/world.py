@@ -54,6 +54,22 @@ class Observer(Protocol):
         """An actor emitted an event."""
 
 
+class Onlooker:
+    """An `Observer` of nothing: whoever inherits from it defines what it looks at."""
+
+    def sent(self, world: World, source: str, to: str, envelope: Envelope) -> None:
+        """Not looked at."""
+
+    def delivered(self, world: World, target: str, envelope: Envelope) -> None:
+        """Not looked at."""
+
+    def handled(self, world: World, host: Host) -> None:
+        """Not looked at."""
+
+    def happened(self, world: World, host: Host, actor: Address, event: Event) -> None:
+        """Not looked at."""
+
+
 class World:
     """See the module's essay. Use: `add`, `start`, then `run_until` or `step`."""
 

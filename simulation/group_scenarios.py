@@ -12,7 +12,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from ..actors.messages import CommitOffsets, Envelope, Partition
-from ..cluster.world import Host, World
+from ..cluster.world import Onlooker, World
 from ..transport.codec import Codec
 from .invariants.groups import GroupsChecker
 from .network import NEVER
@@ -49,7 +49,7 @@ CALM: Settings = {
 """Members that come and stay."""
 
 
-class _Commits:
+class _Commits(Onlooker):
     """An observer that keeps all commits that clients have sent."""
 
     def __init__(self) -> None:
@@ -58,15 +58,6 @@ class _Commits:
     def sent(self, world: World, source: str, to: str, envelope: Envelope) -> None:
         if type(envelope.body) is CommitOffsets:
             self.seen.append(envelope)
-
-    def delivered(self, world: World, target: str, envelope: Envelope) -> None:
-        pass
-
-    def handled(self, world: World, host: Host) -> None:
-        pass
-
-    def happened(self, world: World, host: Host, actor: object, event: object) -> None:
-        pass
 
 
 class GroupStage(Stage):

@@ -13,7 +13,7 @@ from typing import TypeVar
 from ..actors.errors import ErrorCode
 from ..actors.kernel import Incarnation, Message
 from ..actors.messages import Envelope, Fetch, Fetched, FetchedPartition, FetchPartition, Partition
-from ..cluster.world import Host, World
+from ..cluster.world import Onlooker, World
 from ..transport.codec import Codec
 from .invariants.copies import Copy
 from .network import NEVER, both_ways
@@ -26,7 +26,7 @@ APART = Shape(combined=False, partitions=1, producers=2, unsafe_producers=2, con
 """Brokers and controllers on hosts of their own, so that either can be cut off alone."""
 
 
-class _Newest:
+class _Newest(Onlooker):
     """An observer that keeps the newest fetch of each broker."""
 
     def __init__(self) -> None:
@@ -35,15 +35,6 @@ class _Newest:
     def sent(self, world: World, source: str, to: str, envelope: Envelope) -> None:
         if type(envelope.body) is Fetch and envelope.sender.endswith("/broker"):
             self.fetches[source] = envelope.body
-
-    def delivered(self, world: World, target: str, envelope: Envelope) -> None:
-        pass
-
-    def handled(self, world: World, host: Host) -> None:
-        pass
-
-    def happened(self, world: World, host: Host, actor: object, event: object) -> None:
-        pass
 
 
 class Stage(Simulation):

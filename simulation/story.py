@@ -17,7 +17,7 @@ import msgspec
 from ..actors.errors import ErrorCode
 from ..actors.kernel import Address, Event, Payload, actor_of, node_of
 from ..actors.messages import METADATA, Envelope, Partition
-from ..cluster.world import Host, World
+from ..cluster.world import Host, Onlooker, World
 from ..storage.records import InvalidBatch, iter_headers
 from .views import images_of
 
@@ -34,7 +34,7 @@ LONG = 40
 """A longer text is cut."""
 
 
-class Story:
+class Story(Onlooker):
     """An observer that tells what it sees. With `node` or `partition` only what concerns that one."""
 
     def __init__(
@@ -54,9 +54,6 @@ class Story:
 
     # --- The World's port ---
 
-    def sent(self, world: World, source: str, to: str, envelope: Envelope) -> None:
-        pass
-
     def delivered(self, world: World, target: str, envelope: Envelope) -> None:
         source = node_of(Address(envelope.sender))
         if self._node is not None and self._node not in (source, target):
@@ -67,9 +64,6 @@ class Story:
             return
         controllers = "controller" in (actor_of(Address(envelope.sender)), envelope.to)
         self._line(world, f"{source} {'>>' if controllers else '>'} {target}", text)
-
-    def handled(self, world: World, host: Host) -> None:
-        pass
 
     def happened(self, world: World, host: Host, actor: Address, event: Event) -> None:
         if self._node is not None and self._node != host.name:

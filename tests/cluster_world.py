@@ -16,10 +16,10 @@ from barnabas.actors.consumer import ConsumerActor
 from barnabas.actors.consumer_outlet import Chunk
 from barnabas.actors.controller import Controller
 from barnabas.actors.kernel import Actor, Address, Event, Message, Millis
-from barnabas.actors.messages import EARLIEST, TOPIC_LEADERSHIP, Described, Envelope, TopicId
+from barnabas.actors.messages import EARLIEST, TOPIC_LEADERSHIP, Described, TopicId
 from barnabas.actors.producer import ProducerActor
 from barnabas.actors.replica import Replica
-from barnabas.cluster.world import Host, World
+from barnabas.cluster.world import Host, Onlooker, World
 from barnabas.simulation.machines import Machines
 from barnabas.simulation.swarm import Shape
 from barnabas.storage.memory import MemoryDisk
@@ -29,7 +29,7 @@ MS = 1000
 NODES = ["b1", "b2", "b3"]
 
 
-class Cluster:
+class Cluster(Onlooker):
     """Three combined nodes and clients. It is also the outlet of the admin and the producer, and watches events."""
 
     def __init__(
@@ -201,15 +201,6 @@ class Cluster:
 
     def told(self, kind: type[Event]) -> list[Event]:
         return [event for event in self.events if isinstance(event, kind)]
-
-    def sent(self, world: World, source: str, to: str, envelope: Envelope) -> None:
-        """Not looked at."""
-
-    def delivered(self, world: World, target: str, envelope: Envelope) -> None:
-        """Not looked at."""
-
-    def handled(self, world: World, host: Host) -> None:
-        """Not looked at."""
 
     def happened(self, world: World, host: Host, actor: Address, event: Event) -> None:
         self.events.append(event)

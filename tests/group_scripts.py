@@ -21,12 +21,11 @@ protocol `p`, `q`: each speaks when it is told to, and remembers what it was ans
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 from classic_scene import Classic
 from group_scene import HOME, ORDERS, PENS, Member, Scene
-from scripts import BadScript
+from scripts import BadScript, obey
 
 from barnabas.actors.classic_messages import JoinProtocol
 from barnabas.actors.errors import ErrorCode
@@ -154,13 +153,7 @@ class GroupRun:
 
     def run(self, line: str) -> list[str]:
         """One command; what is to be printed."""
-        command, *rest = line.split()
-        options = dict(word.split("=", 1) for word in rest if "=" in word)
-        words = [word for word in rest if "=" not in word]
-        method: Callable[[list[str], dict[str, str]], list[str] | None] | None = getattr(self, f"do_{command}", None)
-        if method is None:
-            raise BadScript(f"there is no command {command!r}")
-        printed = method(words, options) or []
+        printed = obey(self, line)
         scene = self.scene
         answers, self._seen = scene.answers[self._seen :], len(scene.answers)
         for member in self.members.values():
