@@ -23,6 +23,8 @@ SLOW_SECONDS = 1.0
 """Of processor time. A frame that takes longer is a finding: what it makes of its bytes is not bounded."""
 
 LARGEST = 64 << 10
+"""Bytes of a frame. Smaller ones are tried more often in the same time: most damage needs few bytes (`--largest`)."""
+
 REQUEST, RESPONSE = 0, 1
 
 
@@ -50,7 +52,7 @@ def one(data: bytes) -> None:
         raise TimeoutError(f"{len(data)} bytes took {passed:.1f} s")
 
 
-def seeds(random: Random) -> list[bytes]:
+def seeds(random: Random, largest: int = LARGEST) -> list[bytes]:
     """Frames of every API in every version, both ways."""
     import kafka_oracles as oracles
 
@@ -67,7 +69,7 @@ def seeds(random: Random) -> list[bytes]:
             tags = b"\0" * (flexible and api.key != API_VERSIONS)
             frames.append(bytes([REQUEST]) + head + request)
             frames.append(bytes([RESPONSE, place, version - api.least]) + bytes(4) + tags + response)
-    return [frame[:LARGEST] for frame in frames]
+    return [frame[:largest] for frame in frames]
 
 
 def mutated(frame: bytes, others: list[bytes], random: Random) -> bytes:
@@ -121,7 +123,7 @@ def blind(frames: int, seed: int) -> int:
     return 0
 
 
-def guided(frames: int, seed: int, corpus: Path) -> int:
+def guided(frames: int, seed: int, corpus: Path, largest: int) -> int:
     """atheris, which keeps what reaches new code. It ends the process itself."""
     import atheris
 
@@ -132,9 +134,9 @@ def guided(frames: int, seed: int, corpus: Path) -> int:
         for api in APIS.values():
             codec.messages(api)
     corpus.mkdir(parents=True, exist_ok=True)
-    for number, frame in enumerate(seeds(Random(seed))):
+    for number, frame in enumerate(seeds(Random(seed), largest)):
         (corpus / f"seed-{number}").write_bytes(frame)
-    options = [f"-runs={frames}", f"-seed={seed}", f"-max_len={LARGEST}", "-rss_limit_mb=2048", "-timeout=10"]
+    options = [f"-runs={frames}", f"-seed={seed}", f"-max_len={largest}", "-rss_limit_mb=2048", "-timeout=10"]
     atheris.Setup([sys.argv[0], *options, f"-artifact_prefix={corpus}/finding-", str(corpus)], one)
     atheris.Fuzz()
     return 0
@@ -145,12 +147,13 @@ def main() -> int:
     parser.add_argument("--frames", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--blind", action="store_true", help="without atheris")
+    parser.add_argument("--largest", type=int, default=LARGEST, help="bytes of a frame, with atheris")
     parser.add_argument("--corpus", type=Path, help="default: a temporary directory")
     arguments = parser.parse_args()
     if arguments.blind:
         return blind(arguments.frames, arguments.seed)
     with tempfile.TemporaryDirectory() as temporary:
-        return guided(arguments.frames, arguments.seed, arguments.corpus or Path(temporary))
+        return guided(arguments.frames, arguments.seed, arguments.corpus or Path(temporary), arguments.largest)
 
 
 if __name__ == "__main__":
