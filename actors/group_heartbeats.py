@@ -195,8 +195,8 @@ class Heartbeats:
         member = state.members[request.member]
         known = self._heard(group, request)
         now = (member.epoch, member.assigned)
-        unsure = said.owned is None and known is None
-        behind = unsure or member.epoch != request.member_epoch or said.owned not in (None, member.assigned)
+        owned = known.assigned if said.owned is None and known is not None else said.owned  # None: that is not sure
+        behind = member.epoch != request.member_epoch or owned != member.assigned
         if behind and (known is None or (known.epoch, known.assigned) != now):
             return True
         task = _task_of(state, request.member)

@@ -39,6 +39,20 @@ def test_who_joins_gets_its_part_when_the_others_have_given_it_up_and_not_before
     assert first.epoch == second.epoch
 
 
+def test_who_waits_without_repeating_what_it_owns_is_moved_on_at_once_too() -> None:
+    """The coordinator knows by the number of the answer that was heard what such a member has been told."""
+    scene = Scene()
+    first = scene.member("a", "orders")
+    assert first.beat(owned=None) is None
+    second = scene.member("b", "orders")
+    assert first.hear() is not None, "it need not wait to learn what it is to give up, in the same epoch"
+    assert first.owns() == [0, 1, 2]
+    assert second.beat(owned=None) is None
+    first.beat()
+    assert second.hear() is not None, "nor what has become free for it"
+    assert second.owns() == [3, 4, 5]
+
+
 def test_members_that_leave_are_replaced_at_once() -> None:
     scene = Scene()
     first, second = scene.member("a", "orders"), scene.member("b", "orders")
