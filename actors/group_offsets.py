@@ -68,6 +68,11 @@ def commit(group: Group, sender: Address, request: CommitOffsets, topics: Topics
     for new in request.offsets:
         partition = Partition(*new.partition)
         outcome = _check_offset(new, partition, topics)
+        if outcome is None and new.forget:
+            if partition in group.offsets:
+                entries.append(Entry(OffsetKey(group.name, *partition), None))
+            outcomes.append(OffsetOutcome(partition))
+            continue
         if outcome is None and partition not in group.offsets:
             room -= 1
             if room < 0:
@@ -86,7 +91,7 @@ def _check_offset(new: NewOffset, partition: Partition, topics: Topics) -> Offse
         what = f"no topic with the id {partition.topic}" if known is None else f"no {known.name}-{partition.index}"
         return OffsetOutcome(partition, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"There is {what}.")
     name = f"{topics.name(partition.topic)}-{partition.index}"
-    if new.offset < 0:
+    if new.offset < 0 and not new.forget:
         reason = f"{new.offset} cannot be the next offset of {name}: offsets begin at 0."
         return OffsetOutcome(partition, ErrorCode.OFFSET_OUT_OF_RANGE, reason)
     if len(new.metadata) > MAX_OFFSET_METADATA:

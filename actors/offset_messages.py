@@ -11,12 +11,16 @@ MAX_OFFSET_METADATA = 4096
 
 
 class NewOffset(Part, frozen=True):
-    """The next record to read, the epoch of the last one read (-1: not known), and what the client wants to keep."""
+    """The next record to read, the epoch of the last one read (-1: not known), and what the client wants to keep.
+
+    `forget`: there shall be no offset any more. Kafka's clients say that with a negative one.
+    """
 
     partition: Partition
     offset: int
     leader_epoch: int = -1
     metadata: str = ""
+    forget: bool = False
 
 
 class CommitOffsets(GroupRequest, frozen=True):

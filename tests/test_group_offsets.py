@@ -92,6 +92,21 @@ def test_an_offset_that_cannot_be_is_refused_in_words_and_the_others_are_kept(
     ]
 
 
+def test_a_member_takes_its_offset_back_and_the_next_coordinator_knows_none() -> None:
+    scene = Scene()
+    member = scene.member("a", "orders")
+    scene.commit_offset(7, member="a", epoch=member.epoch, sequence=1)
+    back = [NewOffset(Partition(ORDERS.id, index), -2, forget=True) for index in (0, 1)]
+    done = scene.commit_offset(0, member="a", epoch=member.epoch, sequence=2, offsets=back)
+    assert [outcome.error for outcome in done.partitions] == [ErrorCode.NONE] * 2, "also where there was none"
+    assert scene.ask(FetchOffsets(1, "g", -1), OffsetsFetched).offsets == []
+    scene.lose()
+    scene.crash()
+    scene.begin()
+    scene.sleep(10)
+    assert scene.ask(FetchOffsets(1, "g", -1), OffsetsFetched).offsets == []
+
+
 def test_an_old_copy_of_a_commit_takes_nothing_back() -> None:
     scene = Scene()
     member = scene.member("a", "orders")

@@ -167,6 +167,16 @@ def test_offsets_are_committed_and_fetched_in_every_version(client: KafkaClient)
             assert committed(client, "offsets", None, version) == {("read", 0): 9, ("read", 2): 5}
 
 
+def test_a_negative_offset_takes_back_what_was_committed_and_is_no_error(client: KafkaClient) -> None:
+    """kafkajs resets a group to the earliest or latest offset by committing -2 or -1."""
+    for negative in (-1, -2):
+        assert commit(client, "reset", 4) == NONE
+        assert commit(client, "reset", negative) == NONE
+        assert committed(client, "reset", [0]) == {("read", 0): -1}
+        assert committed(client, "reset", None) == {}
+    assert commit(client, "reset", -2) == NONE, "also if there is none"
+
+
 def test_an_offset_has_its_note_and_its_leader_epoch(client: KafkaClient) -> None:
     commit(client, "noted", 7)
     wanted = offset_fetch.OffsetFetchRequestGroup("noted", topics=None)

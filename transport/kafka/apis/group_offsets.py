@@ -1,6 +1,8 @@
 """OffsetCommit, OffsetFetch, OffsetDelete: how far a group has read.
 
 Kafka's clients name topics, the coordinator knows their ids: a topic that was deleted and made again has no offsets.
+A negative offset is committed to have none: kafkajs resets groups in this way (-2, -1), so that their members begin
+where `fromBeginning` says. Kafka keeps the number; here the offset goes, and clients, which take both alike, read -1.
 """
 
 from __future__ import annotations
@@ -60,7 +62,8 @@ async def offset_commit(request: OffsetCommitRequest, exchange: Exchange) -> Off
             partition = _known(exchange.view, topic.name, asked.partition_index)
             if partition is not None:
                 metadata = asked.committed_metadata or ""
-                offsets.append(NewOffset(partition, asked.committed_offset, asked.committed_leader_epoch, metadata))
+                offset, epoch = asked.committed_offset, asked.committed_leader_epoch
+                offsets.append(NewOffset(partition, offset, epoch, metadata, forget=offset < 0))
     outcomes: dict[Partition, ErrorCode] = {}
     error = ErrorCode.NONE
     if offsets or not request.topics:
