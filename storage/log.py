@@ -87,7 +87,6 @@ class Log(Swapping):
     ) -> None:
         super().__init__(disk, directory, settings, recovered)
         self.topic_id = topic_id
-        self.producers = recovered.producers
         self.lazy = settings.durability == "os"  # what is written counts at once, and no flush is asked for it
         self.bytes_in = 0  # written since it was opened
         self._since_snapshot = 0

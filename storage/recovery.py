@@ -8,10 +8,14 @@ it is (D19):
   quarantined and refetched. `Recovered.corrupt` is the sentence that says so.
 
 Batches above the recovery point are read whole (CRC). Below, only headers, and only from the newest producer snapshot
-that was durable with all that it rests on: one *below* the recovery point (or at it: after a clean stop, or where the
-first segment begins, since the ones before were deleted when it was durable). Sealed segments before that are checked
-at both ends. A snapshot, an epoch entry or an index entry from above the recovery point may stem from a history that
-was cut; none is believed.
+that was durable with all that it rests on: one *below* the recovery point (or at it, after a clean stop). Sealed
+segments before that are checked at both ends. A snapshot, an epoch entry or an index entry from above the recovery
+point may stem from a history that was cut; none is believed.
+
+But for the snapshot where the first segment begins, if the log starts there or later: nothing else says who wrote what
+has been deleted, and without it a write that is repeated would be taken for a new one. The recovery point here is what
+was checkpointed last; segments are deleted below the real one, which is ahead of it, and after their successor and its
+snapshot are durable (`trimming`). So is the snapshot that a reset writes before it writes its start.
 
 Where the log starts is kept in `log-start`, made durable before any old segment goes. So segments that begin later than
 that, above the recovery point, are what a power loss left of a log whose beginning was lost: they are dropped, as is
@@ -126,6 +130,7 @@ class _Recovery:
         self.doomed: list[str] = []
         self.truncated = 0
         self.log_start = 0
+        self.deleted = 0  # below this records are gone on purpose, for certain
         self.epochs = EpochCache()
         self.stored: tuple[EpochEntry, ...] = ()  # the epochs as in the checkpoint
         self.missing: dict[int, bytes] = {}
@@ -143,6 +148,7 @@ class _Recovery:
         purged = read_purged(self.reader, self.directory)
         self.purged = 0 if purged is None else purged
         stored = read_start(self.reader, self.directory)
+        self.deleted = stored or 0
         self.log_start = max(self.job.log_start, bases[0] if bases else 0) if stored is None else stored
         if bases and bases[0] > max(self.log_start, self.known):
             self._drop(bases)
@@ -202,9 +208,10 @@ class _Recovery:
         names = set(names)
         first = bases[0] if bases else self.log_start
         limit = self.known + 1 if self.clean else self.known
-        if self.job.recovery_point is not None and not self.job.thorough:
+        if not self.job.thorough:
             offsets = sorted(int(name[:20]) for name in names if name.endswith(".snapshot") and name[:20].isdecimal())
-            self.usable = [offset for offset in offsets if first <= offset < limit or offset == first <= self.known]
+            known = max(self.known, self.deleted)
+            self.usable = [offset for offset in offsets if first <= offset < limit or offset == first <= known]
         walk_from = first
         for offset in reversed(self.usable):
             states = self._snapshot(offset)

@@ -27,6 +27,7 @@ class Trimming(Reading):
     def __init__(self, disk: Disk, directory: str, settings: LogSettings, recovered: Recovered) -> None:
         super().__init__(disk, directory, settings, recovered)
         self.disk: Disk = disk
+        self.producers = recovered.producers
         self._snapshots = list(recovered.snapshots)
         self._retire_to = 0  # segments that end here or before are to be deleted
         self._start_written = Generation(0)  # when `start` was written
@@ -88,10 +89,19 @@ class Trimming(Reading):
         """
         ends = [segment.end for segment in self.segments[:-1] if segment.end <= min(offset, self.recovery_point)]
         if ends:
+            for end in ends:
+                self._know_producers(end)
             self.advance_start(ends[-1])
             self._retire_to = max(self._retire_to, ends[-1])
         self._retire_to = max(self._retire_to, min(self.start, offset))
         return self._retire()
+
+    def _know_producers(self, offset: int) -> None:
+        """Once a segment is gone only a snapshot says who wrote it. It may have found no room when it was due."""
+        if offset not in self._snapshots and self.producers.states:
+            known = self.producers.before(offset, len(self.producers.states))
+            self.disk.replace(snapshot_path(self.directory, offset), known.encode(offset))
+            self._snapshots.append(offset)
 
     @property
     def _retiring(self) -> bool:

@@ -226,6 +226,66 @@ def test_a_copy_that_begins_later_knows_the_producers_that_wrote_before() -> Non
         assert verify_log(disk, NAME) == []
 
 
+def test_a_log_knows_who_wrote_what_has_been_deleted_also_if_its_recovery_point_was_written_down_before() -> None:
+    """Seeds 10010 and 10030: else a write that comes again, after it was deleted and after a kill, is taken for new."""
+    for seed in range(40):
+        disk, log = new_log(seed=seed)
+        for sequence in range(6):
+            write(log, 7, sequence)
+            flush(disk, log)
+        write(log, 8, 0)
+        log.advance_start(log.end - seed % 3)
+        log.roll()
+        for _ in range(seed % 5):
+            flush(disk, log)
+            log.delete_segments_before(log.end - seed % 3)
+        for die in (disk.crash, disk.power_loss):
+            die()
+            for point in (log.recovery_point, 2, None):
+                recovered = RecoverLog(NAME, recovery_point=point, settings=ONE_EACH).run(disk)
+                assert recovered.corrupt is None
+                assert recovered.producers.states[7].last_sequence == 5, (seed, point)
+                if die == disk.crash:
+                    assert recovered.producers == log.producers, (seed, point)
+
+
+def test_a_copy_that_began_anew_knows_the_producers_before_its_recovery_point_is_written_down() -> None:
+    _, leader = new_log()
+    for sequence in range(3):
+        write(leader, 7, sequence)
+    disk, log = new_log()
+    log.reset_to(3, producers=leader.producers.before(3, 10))
+    for die in (disk.crash, disk.power_loss):
+        flush(disk, log)
+        die()
+        recovered = RecoverLog(NAME, recovery_point=0, settings=ONE_EACH).run(disk)
+        assert (recovered.start, recovered.producers) == (3, leader.producers)
+
+
+def test_a_snapshot_of_producers_that_found_no_room_is_made_up_for_before_its_segment_goes() -> None:
+    disk, log = new_log(settings=LogSettings(segment_bytes=1, index_interval=1, durability="os"))
+    for sequence in range(3):
+        write(log, 7, sequence)
+    disk.full = 0
+    log.roll()
+    disk.full = None
+    assert log.snapshots == [1, 2]
+    write(log, 8, 0)
+    log.flush()
+    flush(disk, log)
+    log.delete_segments_before(3)
+    flush(disk, log)
+    assert log.start == log.segments[0].base == 3
+    disk.crash()
+    assert RecoverLog(NAME, recovery_point=2, settings=ONE_EACH).run(disk).producers == log.producers
+
+
+def write(log: Log, pid: int, sequence: int) -> None:
+    """One record of an idempotent producer."""
+    data = encode_batch([Record(None, b"v", (), 1)], producer_id=pid, producer_epoch=0, base_sequence=sequence)
+    log.append(bytearray(data), 1, 1)
+
+
 def test_only_the_producers_that_wrote_last_are_told() -> None:
     _, log = new_log(settings=LogSettings())
     for pid in range(20):
