@@ -6,8 +6,9 @@ import pytest
 
 from barnabas.simulation.moves import FAULTS, MOVES
 from barnabas.simulation.parts import commands
-from barnabas.simulation.run import Options, Simulation, measured
-from barnabas.simulation.schedule import Schedule
+from barnabas.simulation.run import Options, Simulation, measured, replay
+from barnabas.simulation.schedule import Schedule, Step
+from barnabas.simulation.workloads.groups import CLASSIC, AskCommitted, BeginAgain
 
 SECONDS = 6.0
 
@@ -38,6 +39,13 @@ def test_a_schedule_that_was_saved_plays_the_same_run(seed: int) -> None:
     again, steps = _until_healed(seed, saved)
     assert again == trace
     assert steps.steps == saved.steps
+
+
+def test_a_question_and_an_order_of_a_schedule_do_not_get_one_number() -> None:
+    """Seed 10141: a KeyError, and only when it was replayed."""
+    swarm = Simulation(3, Options(faults=False, workloads=("groups",))).swarm
+    steps = (Step(3_000_000, BeginAgain(1)), Step(3_000_000, AskCommitted(CLASSIC)))
+    assert replay(Schedule(swarm, SECONDS, steps), Options(settle=False)).violations == []
 
 
 def test_what_is_no_schedule_is_refused_with_the_line() -> None:

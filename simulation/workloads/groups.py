@@ -200,6 +200,7 @@ class GroupsWorkload(Workload):
         self._asked: dict[object, tuple[Micros, str]] = {}
         self._resets: dict[object, tuple[Micros, list[Place]]] = {}
         self._number = 0
+        self._questions = 0
         self._last = 0  # when everybody committed everything the last time
         self._churning = bool(settings["churns"])
         retention = self.figure("retention_ms")
@@ -411,9 +412,10 @@ class GroupsWorkload(Workload):
 
     def ask_committed(self, group: str) -> None:
         """By somebody who is in no group."""
-        self._number += 1
-        self._asked[self._number] = (self.world.now, group)
-        command = AskCoordinator(self._number, FetchOffsets(0, group, -1, None), 5_000)
+        self._questions += 1
+        token = f"question {self._questions}"  # a schedule brings numbers of its own, of orders to begin again
+        self._asked[token] = (self.world.now, group)
+        command = AskCoordinator(token, FetchOffsets(0, group, -1, None), 5_000)
         self.world.tell(ASKER, "asker", command)
 
     def reset(self, number: int) -> None:
