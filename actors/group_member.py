@@ -39,7 +39,8 @@ ANSWER_MS = 2_000
 """How long beyond its wait a heartbeat may be unanswered before it is said again."""
 
 UNRELEASED_MS = 15_000
-"""How long the predecessor of a static member may still be there: its session ends within that time."""
+"""How long one coordinator may say that the predecessor of a static member is still there: its session ends within that
+time. Another coordinator, or one that was none for a while, gives everybody a whole session again."""
 
 BRISK_MS = 100
 """Between two heartbeats when the first was answered at once with nothing new."""
@@ -137,7 +138,7 @@ class GroupMember:
         self._news = True  # what the member says of itself has changed since an answer showed that it was heard
         self._plan: Plan | None = None  # to be said until it is heard
         self._attempt = 0
-        self._unreleased_since: Millis | None = None  # None: nobody else has our static name
+        self._unreleased: tuple[int, Millis] | None = None  # the term and since when somebody else has our static name
 
     # --- What the owner asks ---
 
@@ -281,7 +282,7 @@ class GroupMember:
         elif answer.error is ErrorCode.NONE:
             self._heard = self._beat
             self._attempt = 0
-            self._unreleased_since = None
+            self._unreleased = None
             self._take(answer, ctx)
         elif answer.error in {ErrorCode.FENCED_MEMBER_EPOCH, ErrorCode.UNKNOWN_MEMBER_ID}:
             self._expelled(answer, ctx)
@@ -296,15 +297,18 @@ class GroupMember:
             self._outlet.refused(Failure(Why.REFUSED, sentence, answer.error), ctx)
 
     def _try_later(self, error: ErrorCode, ctx: Context) -> None:
+        self._unreleased = None  # who does not coordinate lets nobody's session end
         if error not in {ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, ErrorCode.NOT_ENOUGH_REPLICAS}:
             self.link.lost(ctx)
         self._say_in(backoff_ms(self._attempt, ctx), ctx)
         self._attempt += 1
 
     def _may_wait(self, ctx: Context) -> bool:
-        if self._unreleased_since is None:
-            self._unreleased_since = ctx.now
-        return ctx.now - self._unreleased_since < UNRELEASED_MS
+        route = self.link.route()
+        term = route.epoch if route is not None else -1
+        if self._unreleased is None or self._unreleased[0] != term:
+            self._unreleased = (term, ctx.now)
+        return ctx.now - self._unreleased[1] < UNRELEASED_MS
 
     def _take(self, answer: GroupHeartbeatDone, ctx: Context) -> None:
         news = answer.member_epoch != self.epoch or answer.assigned is not None or answer.task is not None

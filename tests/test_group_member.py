@@ -370,6 +370,28 @@ def test_a_static_member_waits_for_its_predecessor_to_end_and_not_for_ever() -> 
     assert scene.told == [("refused", ErrorCode.UNRELEASED_INSTANCE_ID)]
 
 
+def test_a_static_member_waits_anew_for_its_predecessor_when_another_coordinator_gives_it_a_session_again() -> None:
+    """Seed 10065: the coordinators died one after the other, and each began with a whole session for everybody."""
+    scene = Scene(instance="one")
+    scene.led_by(1)
+    scene.member.subscribe(["t"], "", scene.ctx)
+    for term in range(4):
+        if term % 2:
+            scene.led_by(2 - term % 2)
+        elif term:
+            scene.answer(error=ErrorCode.NOT_COORDINATOR)
+        waited = 0
+        while waited < UNRELEASED_MS * 0.8:
+            scene.ctx.sleep(1_000, scene)
+            waited += 1_000
+            for beat in scene.ctx.take(GroupHeartbeat)[-1:]:
+                scene.answer(error=ErrorCode.UNRELEASED_INSTANCE_ID, to=beat)
+        scene.ctx.sleep(1_000, scene)
+    assert scene.told == []
+    scene.answer()
+    assert scene.member.taking_part
+
+
 def test_the_leader_answers_its_task_until_it_is_heard() -> None:
     plan = Plan(3, [])
     scene = Scene(lambda task: plan)
