@@ -55,7 +55,10 @@ class Restart(msgspec.Struct, frozen=True):
     def claim(self, broker: int, partition: Partition) -> Claim | None:
         """What the replica says if only its disk vouches for it; None if it proves itself."""
         found = self.recovered.get(partition)
-        if (self.clean or self.same_boot) and (found is None or not found.cut):
+        if bug("unproved-keeps-place"):
+            return None
+        uncut = found is None or not found.cut or bug("corruption-is-a-torn-tail")
+        if (self.clean or self.same_boot) and uncut:
             return None
         return Claim(broker, -1, 0) if found is None else Claim(broker, found.epoch, found.end)
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from . import group_scenarios, life_scenarios, scenarios
+from . import disk_scenarios, group_scenarios, life_scenarios, scenarios
+from .disk_scenarios import PageCacheStage
 from .group_scenarios import GroupStage, stage
 from .life_scenarios import LifeStage
 from .scenarios import Stage
@@ -154,7 +155,7 @@ BUGS = (
     ),
     Bug(
         "unknown-epoch-passes", 2, "KIP-279, KAFKA-6361", "a follower goes on that has an epoch its leader never had",
-        ("P2", "P14", "P1", "P3", "R5"),
+        ("P2", "P14", "P1", "P3", "R5", "L6"), scenarios.an_epoch_that_the_leader_never_had,
     ),
     Bug(
         "forget-epoch-zero", 9, "KAFKA-10432", "a recovery forgets epoch 0",
@@ -162,11 +163,11 @@ BUGS = (
     ),
     Bug(
         "empty-answer-forgets-epoch", 12, "KAFKA-15510", "after an answer without records a follower says no epoch",
-        ("P2", "P14", "P1", "P3"),
+        ("P5", "P2", "P14", "P1", "P3"), scenarios.a_tail_that_waited_for_more,
     ),
     Bug(
         "unproved-keeps-place", 16, "KIP-966", "a disk that proves nothing may lead: last replica standing",
-        ("P4", "P5", "P13"),
+        ("P4", "P5", "P13"), disk_scenarios.the_last_one_standing_loses_power, PageCacheStage,
     ),
     Bug(
         "hw-waits-for-all", 18, "KAFKA-15021", "the high watermark waits for who is not in sync",
@@ -178,19 +179,19 @@ BUGS = (
     ),
     Bug(
         "expire-one-by-one", 22, "KAFKA-13173", "of several sessions that end at once, each is dealt with by itself",
-        ("P19",),
+        ("P19",), scenarios.sessions_that_end_at_once,
     ),
     Bug(
         "sequences-before-append", 30, "KAFKA-6683", "a producer's sequence is taken although its batch is refused",
-        ("P8", "P22"),
+        ("P8", "P22"), disk_scenarios.a_disk_without_room_for_a_while,
     ),
     Bug(
         "corruption-is-a-torn-tail", 45, "nats-server#7549", "what has rotted is cut away, wherever it is",
-        ("DURABLE", "P4", "P13", "P5"),
+        ("DURABLE", "P4", "P13", "P5"), disk_scenarios.a_rotten_log_is_back_first,
     ),
     Bug(
         "first-back-leads", 0, "our own, before D97", "after a loss of power one disk's word is enough",
-        ("P4", "P13"),
+        ("P4", "P13"), disk_scenarios.a_rotten_tail_is_back_first,
     ),
     Bug(
         "clean-beyond-hw", 44, "KAFKA-13194", "the cleaner compacts what is not committed yet",

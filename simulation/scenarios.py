@@ -14,6 +14,7 @@ from ..actors.errors import ErrorCode
 from ..actors.kernel import Incarnation, Message
 from ..actors.messages import Envelope, Fetch, Fetched, FetchedPartition, FetchPartition, Partition
 from ..cluster.world import Onlooker, World
+from ..storage.memory import MemoryDisk
 from ..transport.codec import Codec
 from .invariants.copies import Copy
 from .network import NEVER, both_ways
@@ -83,6 +84,11 @@ class Stage(Simulation):
     def copy(self, name: str) -> Copy:
         """What a broker has of the partition, as the checkers saw it last."""
         return self.copies.copies[name, self.partition]
+
+    def disk(self, name: str) -> MemoryDisk:
+        disk = self.world.hosts[name].disk
+        assert isinstance(disk, MemoryDisk), "a simulated server has a simulated disk"
+        return disk
 
     def in_sync(self, name: str) -> bool:
         return int(name[1:]) in self.metadata.partitions[self.partition].isr
@@ -305,6 +311,76 @@ def a_join_whose_answer_is_lost(stage: Stage) -> None:
     stage.until(known)
     for controller in stage.controllers:
         stage.silence(controller, leader)
+    stage.wait(2)
+
+
+def an_epoch_that_the_leader_never_had(stage: Stage) -> None:
+    """Two replicas write a batch each, at the same offsets, in two epochs, and neither hears of the other's. The third
+    leader has the tail of the first epoch, and is followed by the one with that of the second.
+    """
+    first = stage.leader
+    away, second = stage.others(first)
+    stage.world.crash(away)
+    stage.until(lambda: not stage.in_sync(away))
+    stage.cut([first], [second])
+    stage.wait(0.05)
+    stage.cut(stage.apps, [second])
+    end = stage.copy(second).mirror.end
+    stage.until(lambda: stage.copy(first).mirror.end > end)
+    stage.world.crash(first)
+    stage.until(lambda: stage.leader == second and stage.copy(second).leading is not None)
+    stage.mend()
+    stage.until(lambda: stage.copy(second).mirror.end > end)  # not acknowledged: it is alone
+    stage.world.crash(second)
+    stage.until(lambda: stage.leader == "b-1")
+    stage.world.start(first)
+    stage.until(lambda: stage.leader == first)
+    stage.world.start(second)
+    stage.wait(1)
+    stage.world.start(away)
+    stage.wait(1)
+
+
+def a_tail_that_waited_for_more(stage: Stage) -> None:
+    """A follower has a tail that the next leader lacks, and the last answer it got was one without records. When it
+    comes to the next leader, that one is already further than it.
+    """
+    leader = stage.leader
+    state = stage.metadata.partitions[stage.partition]
+    heir, follower = (f"b{number}" for number in state.replicas if f"b{number}" != leader)
+    stage.network.clog([(heir, leader)], stage.world.now + 300_000)
+    end = stage.copy(heir).mirror.end
+    stage.until(lambda: stage.copy(heir).mirror.end > end)
+    stage.silence(leader, heir)
+    stage.until(lambda: stage.copy(follower).mirror.end > stage.copy(heir).mirror.end)
+    stage.cut(stage.apps, stage.machines.brokers)
+    stage.wait(0.6)  # what the heir has is committed: the follower is told so, and gets nothing else
+    stage.world.crash(leader)
+    stage.until(lambda: stage.leader == heir)
+    stage.mend()
+    stage.cut([heir], [follower])
+    stage.until(lambda: stage.copy(heir).mirror.end > stage.copy(follower).mirror.end)
+    stage.mend()
+    stage.wait(1)
+    stage.world.start(leader)
+    stage.wait(1)
+
+
+def sessions_that_end_at_once(stage: Stage) -> None:
+    """Nobody hears two brokers, the only ones in sync, when a new controller becomes active: their sessions last
+    equally long from then on.
+    """
+    away = stage.others(stage.leader)[0]
+    stage.world.crash(away)
+    stage.until(lambda: not stage.in_sync(away))
+    active = stage.active
+    stage.cut(stage.machines.brokers, stage.controllers)
+    stage.wait(2.7)
+    stage.world.crash(active)
+    stage.wait(6)
+    stage.mend()
+    stage.world.start(active)
+    stage.world.start(away)
     stage.wait(2)
 
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import pytest
 
-from barnabas.simulation.moves.disks import below_recovery_point
+from barnabas.simulation.disk_scenarios import rot
 from barnabas.simulation.report import Report
 from barnabas.simulation.run import measured
 from barnabas.simulation.scenarios import Stage
 from barnabas.storage.memory import MemoryDisk
-from barnabas.storage.records import iter_headers
 
 
 def _under_load(seed: int, *, flusher: bool) -> Stage:
@@ -102,7 +101,7 @@ def test_a_tail_that_rotted_away_is_not_what_all_go_by(place: int) -> None:
             stage.world.crash(name)
         stage.until(lambda: not stage.metadata.partitions[partition].isr)
         rotten = f"b{stage.metadata.partitions[partition].elr[place]}"
-        _rot(stage, rotten, promised.base)
+        rot(stage, rotten, promised.base)
         for name in stage.machines.brokers:
             stage.world.power_loss(name)
             stage.machines.reboot(name)
@@ -115,16 +114,3 @@ def test_a_tail_that_rotted_away_is_not_what_all_go_by(place: int) -> None:
         return stage.settle()
 
     assert measured(stage, body).violations == []
-
-
-def _rot(stage: Stage, name: str, offset: int) -> None:
-    """In the batch at this offset, which is above the recovery point."""
-    disk = stage.world.hosts[name].disk
-    assert isinstance(disk, MemoryDisk)
-    first = max(base for name in disk.list("t0-0") if name.endswith(".log") and (base := int(name[:-4])) <= offset)
-    path = f"t0-0/{first:020d}.log"
-    data = disk.read(path, 0, disk.size(path) or 0)
-    at = next(position for position, header in iter_headers(data) if header.base_offset == offset)
-    assert below_recovery_point(disk, path) <= at
-    disk.corrupt(path, at + 70, 3)
-    stage.oracle.lossy.add(name)
