@@ -32,7 +32,7 @@ from .damage import Damage
 from .delete_records import DeletionTimer, RecordDeletion
 from .errors import ErrorCode
 from .fetch_sessions import HighWatermarkTimer, SessionTimer
-from .fetcher import FetcherTimer
+from .fetcher import FetcherTimer, RestTimer
 from .fetchers import Fetchers
 from .followers import Followers
 from .in_sync import InSync
@@ -289,8 +289,8 @@ class Broker(Actor):
 
     def _wake(self, timer: Timer, ctx: Context) -> None:
         match timer:
-            case FetcherTimer():
-                self.fetchers.on_timer(timer.leader, self.broker_epoch, ctx)
+            case FetcherTimer() | RestTimer():
+                self.fetchers.on_timer(timer, self.broker_epoch, ctx)
             case SessionTimer():
                 self.followers.sessions.on_timer(timer.replica, ctx)
             case HighWatermarkTimer():

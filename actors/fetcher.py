@@ -3,8 +3,11 @@
 The first request of a session lists every partition, later ones only those whose position changed since they were
 last listed; any mismatch starts a new session with a full list. One request is out at a time; a second one is sent only
 when a partition was added that cannot wait until the parked one is answered (a new leader must hear from its followers
-at once), and the leader then answers the first. When a durable offset moves while a request is parked, a one-way
-`Synced` tells so; losing that is harmless, since the next request lists the partition again.
+at once), and the leader then answers the first. The request that opens a session is not parked at all: until it is
+answered no second one may be sent, and a follower that takes on many partitions lists them little by little.
+
+When a durable offset moves while a request is parked, a one-way `Synced` tells so; losing that is harmless, since the
+next request lists the partition again.
 """
 
 from __future__ import annotations
@@ -27,13 +30,23 @@ from .messages import (
 MAX_LISTED = 500
 """Partitions of one request. Whoever leads thousands would hear nobody else while it looks at them all."""
 
+FIRST_REST_MS = 10
+"""How long a partition is left out that its leader refused, the first time, and twice as long each time after: news of
+an election often reach a follower some milliseconds before the leader, who can commit nothing without it."""
+
 MAX_DOUBLINGS = 2
 """A leader that is slow to answer is given more time, up to four times as much: a session that begins anew lists every
 partition, which makes it slower."""
 
 
 class FetcherTimer(Timer, frozen=True):
-    """The answer is overdue, or a pause after an error is over."""
+    """The answer is overdue."""
+
+    leader: int
+
+
+class RestTimer(Timer, frozen=True):
+    """What was left out after an error may be asked for again."""
 
     leader: int
 
@@ -57,6 +70,7 @@ class Fetcher:
         self._changed: dict[Partition, None] = {}
         self._forgotten: dict[Partition, None] = {}
         self._resting: dict[Partition, Millis] = {}  # left out until then, after an error
+        self._refused: dict[Partition, int] = {}  # how often in a row
         self._synced: dict[Partition, int] = {}  # durable ends that the leader was told
 
     def add(self, copying: Copying) -> None:
@@ -64,6 +78,7 @@ class Fetcher:
         self.copies[copying.partition] = copying
         self._forgotten.pop(copying.partition, None)
         self._resting.pop(copying.partition, None)
+        self._refused.pop(copying.partition, None)
         self._sent.pop(copying.partition, None)
         self._changed[copying.partition] = None
         self._urgent = True
@@ -73,11 +88,14 @@ class Fetcher:
         self.copies.pop(partition, None)
         self._changed.pop(partition, None)
         self._resting.pop(partition, None)
+        self._refused.pop(partition, None)
         if self._sent.pop(partition, None) is not None:
             self._forgotten[partition] = None
 
     def change(self, partition: Partition, *, urgent: bool = False) -> None:
         """Its position has moved: list it in the next request; if urgent, do not wait for a parked one."""
+        if self._refused:
+            self._refused.pop(partition, None)
         if partition in self.copies:
             self._changed[partition] = None
             self._urgent = self._urgent or urgent
@@ -95,9 +113,7 @@ class Fetcher:
         room = not self._out or (self._urgent and len(self._out) == 1 and self._session != 0)
         if not room or not self.copies:
             return False
-        for partition in [partition for partition, until in self._resting.items() if until <= ctx.now]:
-            del self._resting[partition]
-            self._changed[partition] = None
+        self._rested(ctx.now)
         wanted: list[FetchPartition] = []
         listed, self._changed = self._changed, {}
         for partition in listed:
@@ -128,7 +144,7 @@ class Fetcher:
             self.directory_id,
             self._session,
             self._sequence,
-            0 if self._changed else self.wait_ms,  # there is more to list: at once
+            0 if self._changed or self._session == 0 else self.wait_ms,  # at once if more may have to be listed
             wanted,
             forgotten,
         )
@@ -137,9 +153,13 @@ class Fetcher:
         ctx.set_timer(FetcherTimer(self.leader), self.wait_ms + (self.retry_ms << min(self._overdue, MAX_DOUBLINGS)))
         return True
 
-    def on_timer(self, ctx: Context) -> None:
-        """An overdue answer is given up, and with it the session."""
-        if self._out:
+    def on_timer(self, timer: FetcherTimer | RestTimer, ctx: Context) -> None:
+        """An overdue answer is given up, and with it the session; who has rested need not wait for a parked one."""
+        if isinstance(timer, RestTimer):
+            self._urgent = self._rested(ctx.now) or self._urgent
+            if self._resting:
+                self._rest(ctx)
+        elif self._out:
             self._overdue += 1
             self.restart()
 
@@ -162,9 +182,10 @@ class Fetcher:
         """The leader has dropped this partition from the session: list it again, at once or after a rest."""
         self._sent.pop(partition, None)
         if rest:
-            self._resting[partition] = Millis(ctx.now + self.retry_ms)
-            if not self._out:
-                self._rest(ctx)
+            before = self._refused.get(partition, 0)
+            self._refused[partition] = before + 1
+            self._resting[partition] = Millis(ctx.now + min(self.retry_ms, FIRST_REST_MS << min(before, 16)))
+            self._rest(ctx)
         else:
             self._urgent = True
         self._changed[partition] = None
@@ -194,5 +215,14 @@ class Fetcher:
         if parts:
             ctx.send(to, Synced(self.me, broker_epoch, self.directory_id, parts))
 
+    def _rested(self, now: Millis) -> bool:
+        """List again whose rest is over; whether there are any."""
+        rested = [partition for partition, until in self._resting.items() if until <= now]
+        for partition in rested:
+            del self._resting[partition]
+            self._changed[partition] = None
+        return bool(rested)
+
     def _rest(self, ctx: Context) -> None:
-        ctx.set_timer(FetcherTimer(self.leader), self.retry_ms)
+        until = min(self._resting.values(), default=Millis(ctx.now + self.retry_ms))
+        ctx.set_timer(RestTimer(self.leader), max(0, until - ctx.now))

@@ -12,7 +12,7 @@ from . import broker_events as events
 from .bugs import bug
 from .copying import Copying
 from .errors import ErrorCode
-from .fetcher import Fetcher
+from .fetcher import Fetcher, FetcherTimer, RestTimer
 from .kernel import Address, Context, Millis, address
 from .messages import Fetched, FetchedPartition, Partition
 from .metadata import MetadataImage
@@ -68,11 +68,11 @@ class Fetchers:
             else:
                 del self._by_leader[leader]
 
-    def on_timer(self, leader: int, broker_epoch: int, ctx: Context) -> None:
+    def on_timer(self, timer: FetcherTimer | RestTimer, broker_epoch: int, ctx: Context) -> None:
         """An answer is overdue, or a rest is over."""
-        fetcher = self._by_leader.get(leader)
+        fetcher = self._by_leader.get(timer.leader)
         if fetcher is not None:
-            fetcher.on_timer(ctx)
+            fetcher.on_timer(timer, ctx)
             self._poll(fetcher, broker_epoch, ctx)
 
     def synced(self, moved: Mapping[int, list[Partition]], broker_epoch: int, ctx: Context) -> None:

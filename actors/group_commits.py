@@ -84,8 +84,9 @@ class GroupCommits:
         self._waiting.clear()
 
     def moved(self, ctx: Context) -> None:
-        """There is another coordinator: say it there at once."""
-        self._again_at = ctx.now
+        """There is another coordinator: say it there at once, and soon again if it is still reading."""
+        if self._waiting:
+            self._waiting[0].attempt = 0
         self.pump(ctx)
 
     def pump(self, ctx: Context) -> None:

@@ -199,8 +199,9 @@ class GroupMember:
         return True
 
     def poke(self, ctx: Context) -> None:
-        """The coordinator may be another one now: speak to it at once."""
+        """The coordinator may be another one now: speak to it at once, and soon again if it is still reading."""
         if self._in:
+            self._attempt = 0
             self._say(ctx)
 
     def on_timer(self, timer: Timer, ctx: Context) -> bool:

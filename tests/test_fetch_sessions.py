@@ -16,7 +16,7 @@ from recording import Recording
 from barnabas.actors.copying import Copying
 from barnabas.actors.errors import ErrorCode
 from barnabas.actors.fetch_sessions import FetchSessions, HighWatermarkTimer, SessionTimer
-from barnabas.actors.fetcher import Fetcher, FetcherTimer
+from barnabas.actors.fetcher import Fetcher, FetcherTimer, RestTimer
 from barnabas.actors.kernel import Address, Message, Millis, Payload
 from barnabas.actors.leading import Diverging, Leading
 from barnabas.actors.messages import Fetch, Fetched, FetchedPartition, FetchPartition, Partition, Synced
@@ -383,8 +383,8 @@ class Pair:
                     match timer:
                         case SessionTimer():
                             self.sessions.on_timer(2, ctx)
-                        case FetcherTimer():
-                            self.fetcher.on_timer(ctx)
+                        case FetcherTimer() | RestTimer():
+                            self.fetcher.on_timer(timer, ctx)
                             self.poll()
                         case _:
                             pass

@@ -7,7 +7,7 @@ from recording import Recording
 
 from barnabas.actors.copying import Copying
 from barnabas.actors.errors import ErrorCode
-from barnabas.actors.fetcher import MAX_DOUBLINGS, MAX_LISTED, Fetcher, FetcherTimer
+from barnabas.actors.fetcher import FIRST_REST_MS, MAX_DOUBLINGS, MAX_LISTED, Fetcher, FetcherTimer, RestTimer
 from barnabas.actors.kernel import Address, Millis
 from barnabas.actors.messages import Fetch, Fetched, FetchedPartition, Partition, Synced
 
@@ -119,6 +119,18 @@ def test_before_there_is_a_session_a_second_request_waits() -> None:
     assert following.poll() is None
 
 
+def test_the_request_that_opens_a_session_is_not_parked_since_others_may_have_to_follow_it_soon() -> None:
+    following = Following(0)
+    first = following.poll()
+    assert first is not None and first.max_wait_ms == 0
+    following.add(1)
+    assert following.poll() is None
+    following.answer(first)
+    second = following.poll()
+    assert listed(second) == [1]
+    assert second is not None and second.max_wait_ms == 250
+
+
 def test_both_answers_are_taken() -> None:
     following = Following(0)
     following.open()
@@ -161,7 +173,7 @@ def test_an_overdue_answer_ends_the_session() -> None:
     lost = following.poll()
     assert lost is not None
     assert following.ctx.timers[FetcherTimer(1)] == following.ctx.now + 350
-    following.fetcher.on_timer(following.ctx)
+    following.fetcher.on_timer(FetcherTimer(1), following.ctx)
     fetch = following.poll()
     assert listed(fetch) == [0, 1]
     assert fetch is not None
@@ -205,6 +217,40 @@ def test_or_after_a_rest() -> None:
     following.ctx.sleep(100)
     following.answer(fetch)
     assert listed(following.poll()) == [0]
+
+
+def test_who_was_refused_first_rests_but_shortly_and_does_not_wait_for_a_parked_request() -> None:
+    """A follower that hears of an election before its leader asks too early; nothing is committed without it."""
+    following = Following(0, 1)
+    following.open()
+    assert following.poll() is not None  # and it is parked
+    for times in range(6):
+        following.fetcher.dropped(partition(0), following.ctx, rest=True)
+        rest = following.ctx.timers[RestTimer(1)] - following.ctx.now
+        assert rest == min(100, FIRST_REST_MS << times)
+        following.ctx.sleep(rest)
+        following.fetcher.on_timer(RestTimer(1), following.ctx)
+        again = following.poll()
+        assert listed(again) == [0]
+        assert again is not None
+        following.answer(again)
+
+
+def test_after_an_answer_that_counts_the_next_rest_is_short_again_and_each_ends_at_its_time() -> None:
+    following = Following(0, 1)
+    following.open()
+    for _ in range(3):
+        following.fetcher.dropped(partition(0), following.ctx, rest=True)
+    following.fetcher.dropped(partition(1), following.ctx, rest=True)
+    assert following.ctx.timers[RestTimer(1)] - following.ctx.now == FIRST_REST_MS
+    following.ctx.sleep(FIRST_REST_MS)
+    following.fetcher.on_timer(RestTimer(1), following.ctx)
+    fetch = following.poll()
+    assert listed(fetch) == [1]
+    assert following.ctx.timers[RestTimer(1)] - following.ctx.now == 3 * FIRST_REST_MS
+    following.fetcher.change(partition(0))
+    following.fetcher.dropped(partition(0), following.ctx, rest=True)
+    assert following.ctx.timers[RestTimer(1)] - following.ctx.now == FIRST_REST_MS
 
 
 def test_a_partition_that_pauses_is_forgotten_there_and_listed_again_after_it() -> None:
@@ -303,7 +349,7 @@ def test_a_leader_that_is_slow_again_and_again_is_given_more_time_until_it_answe
     for _ in range(4):
         assert scene.poll() is not None
         given.append(scene.ctx.timers[FetcherTimer(1)] - scene.ctx.now)
-        scene.fetcher.on_timer(scene.ctx)
+        scene.fetcher.on_timer(FetcherTimer(1), scene.ctx)
     assert given == [350, 450, 650, 250 + (100 << MAX_DOUBLINGS)]
     answered = scene.poll()
     assert answered is not None

@@ -282,6 +282,19 @@ def test_a_coordinator_that_loads_is_asked_again_soon() -> None:
     assert scene.beat().member_epoch == 1
 
 
+def test_a_new_coordinator_that_loads_is_asked_again_within_moments_however_long_there_was_none() -> None:
+    scene = Scene()
+    beat = scene.joined(P0)
+    for _ in range(6):
+        scene.answer(error=ErrorCode.NOT_COORDINATOR, to=beat)
+        scene.ctx.sleep(600, scene)
+        beat = scene.beat()
+    scene.led_by(2)
+    scene.answer(error=ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, to=scene.beat())
+    scene.ctx.sleep(21, scene)
+    assert scene.beat().leader_epoch == 2
+
+
 def test_without_a_coordinator_one_is_looked_for() -> None:
     scene = Scene()
     scene.member.subscribe(["t"], "", scene.ctx)
