@@ -399,6 +399,7 @@ class Log(Swapping):
     def _truncate(self, offset: int) -> None:
         if self._swap is not None and self._swap.segment.end > offset:
             self._abandon_swap()
+        self._safe_end = min(self._safe_end, offset)  # no more is promised from here on, however far this gets
         while len(self.segments) > 1 and self.segments[-1].base >= offset:
             self._delete_segment(len(self.segments) - 1)
         segment = self.segments[-1]
@@ -448,6 +449,7 @@ class Log(Swapping):
         """
         self._abandon_swap()
         self._purged_then = max(purged, self.purged)
+        self._safe_end = 0
         while self.segments:
             self._delete_segment(len(self.segments) - 1)
         for taken in list(self._snapshots):

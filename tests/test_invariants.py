@@ -481,6 +481,21 @@ def test_a_copy_is_forgotten_when_it_goes_also_if_the_news_of_that_came_before()
     assert (calm.follower.name, calm.partition) not in calm.sim.copies.copies
 
 
+def test_who_dies_while_it_cuts_its_log_has_taken_back_before_what_it_called_durable() -> None:
+    """Seed 10141: the cut was rightful, the recovery point low enough, and nobody saw the end of that input."""
+    calm = Calm()
+    log, copy = calm.replica(calm.follower).log, calm.copy(calm.follower)
+    calm.world.run_until(calm.world.now + 1_000_000)
+    assert copy.durable == log.recovery_point > 5
+    log.truncate_to(5)
+    calm.world.crash(calm.follower.name)
+    calm.follower.disk.replace("recovery-point-offset-checkpoint", b"0\n0\n")
+    calm.world.start(calm.follower.name)
+    calm.run()
+    assert calm.copy(calm.follower).fresh is False
+    assert calm.sim.oracle.premises["DURABLE"]
+
+
 def test_a_calm_cluster_breaks_no_promise_and_tests_most() -> None:
     calm = Calm()
     calm.run()

@@ -6,9 +6,9 @@ import pytest
 
 from barnabas.simulation.moves import FAULTS, MOVES
 from barnabas.simulation.parts import commands
-from barnabas.simulation.run import Options, Simulation, measured, replay
+from barnabas.simulation.run import Options, Simulation, measured
 from barnabas.simulation.schedule import Schedule, Step
-from barnabas.simulation.workloads.groups import CLASSIC, AskCommitted, BeginAgain
+from barnabas.simulation.workloads.groups import CLASSIC, AskCommitted, BeginAgain, GroupsWorkload
 
 SECONDS = 6.0
 
@@ -45,7 +45,13 @@ def test_a_question_and_an_order_of_a_schedule_do_not_get_one_number() -> None:
     """Seed 10141: a KeyError, and only when it was replayed."""
     swarm = Simulation(3, Options(faults=False, workloads=("groups",))).swarm
     steps = (Step(3_000_000, BeginAgain(1)), Step(3_000_000, AskCommitted(CLASSIC)))
-    assert replay(Schedule(swarm, SECONDS, steps), Options(settle=False)).violations == []
+    simulation = Simulation(3, Options(schedule=Schedule(swarm, SECONDS, steps)))
+    simulation.start()
+    simulation.world.run_until(3_000_000)
+    groups = simulation.workloads["groups"]
+    assert isinstance(groups, GroupsWorkload)
+    assert (len(groups._resets), len(groups._asked)) == (1, 1)
+    assert not {*groups._resets} & {*groups._asked}
 
 
 def test_what_is_no_schedule_is_refused_with_the_line() -> None:

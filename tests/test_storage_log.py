@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from barnabas.storage.disk import DiskFull
 from barnabas.storage.epochs import EpochEntry
 from barnabas.storage.log import Appended, CorruptLog, Log, LogSettings, OffsetOutOfRange
-from barnabas.storage.memory import MemoryDisk
+from barnabas.storage.memory import Killed, MemoryDisk
 from barnabas.storage.producers import Check, ProducerStates
 from barnabas.storage.records import InvalidBatch, Record, decode_batch, encode_batch, iter_headers
 from barnabas.storage.recovery import Recovered, RecoverLog
@@ -445,3 +446,22 @@ def test_the_log_is_the_list_that_was_appended(actions: list[tuple[str, int]], s
             findings = [finding for finding in verify_log(disk, NAME) if "began at" not in finding.sentence]
             assert findings == []
     assert all(log.producers.check(header).check is not Check.NEW for header in list(log.batches_from(log.start))[-3:])
+
+
+@pytest.mark.parametrize("cut", [lambda log: log.truncate_to(4), lambda log: log.reset_to(4)], ids=["cut", "reset"])
+def test_a_log_that_dies_while_it_is_cut_calls_nothing_durable_that_may_be_gone(cut: Callable[[Log], object]) -> None:
+    settings = LogSettings(segment_bytes=200, index_interval=60)
+    for writes in range(30):
+        disk, log = fresh(settings)
+        for number in range(12):
+            log.append(batch(2, str(number)), 1, 0)
+        flush(disk, log)
+        assert (log.recovery_point, len(log.segments)) == (24, 6)
+        disk.dies_in = writes
+        try:
+            cut(log)
+        except Killed:
+            assert log.recovery_point <= 4, writes
+        else:
+            break
+    assert writes > 3

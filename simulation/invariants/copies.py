@@ -35,6 +35,7 @@ class Copy(msgspec.Struct, eq=False):
     key: tuple[int, ...] = ()
     hw: int = 0
     durable: int = 0  # the most that it called really durable of its present log, whatever its topic counts
+    claimed: int = 0  # what it called so after the last input
     leader_epoch: int = -1
     log: EpochLogView | None = None
     leading: LeadingView | None = None
@@ -142,6 +143,9 @@ class CopiesChecker(Checker):
     def _look(self, host: Host, copy: Copy, replica: ReplicaView, leading: LeadingView | None) -> None:
         log, history = replica.log, self.history(copy.partition)
         copy.fresh = log is not copy.log or host.life != copy.life
+        if copy.fresh and copy.log is not None and copy.log.recovery_point < copy.claimed:
+            # In the input in which it died it had begun to cut, and took back what it called durable before the cut.
+            copy.durable = min(copy.durable, copy.log.recovery_point)
         if copy.fresh and copy.durable and host.name not in self.oracle.lossy:
             self.premise("DURABLE")
         changed = copy.mirror.update(self._logical(copy, log, history))
@@ -151,7 +155,7 @@ class CopiesChecker(Checker):
         if copy.fresh:
             copy.log, copy.life = log, host.life
             copy.hw = self._read_back(copy, replica, leading, history)
-        copy.durable = max(copy.durable, log.recovery_point)
+        copy.durable, copy.claimed = max(copy.durable, log.recovery_point), log.recovery_point
         if copy.added:
             self._grown(copy, replica, history)
         if changed.cut is not None or copy.fresh or copy.added:
