@@ -7,14 +7,14 @@ never acknowledged may be there or not; it still must not be there twice.
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 if TYPE_CHECKING:
-    from ..client import Consumer, ConsumerRecord, Producer, SendFuture
+    from ..client import Consumer, ConsumerRecord
 
 HEADER = "number"
 
@@ -36,10 +36,34 @@ class Verdict(msgspec.Struct, frozen=True):
         return not (self.lost or self.duplicated or self.out_of_order)
 
 
+class Outcome(Protocol):
+    """The future of one record."""
+
+    def exception(self) -> BaseException | None: ...
+
+    def add_done_callback(self, fn: Callable[[Any], object], /) -> None: ...
+
+
+class Sender(Protocol):
+    """A producer of ours, or of Kafka's clients (`kafka_producers.py`)."""
+
+    def send(
+        self,
+        topic: str,
+        value: bytes,
+        key: bytes | None = None,
+        *,
+        headers: Sequence[tuple[str, bytes]] = (),
+        partition: int | None = None,
+    ) -> Outcome: ...
+
+    def flush(self, timeout: float) -> None: ...
+
+
 class Flow:
     """Numbered records on their way, and when each was acknowledged. `send` on one thread; the rest on any."""
 
-    def __init__(self, producer: "Producer", topic: str) -> None:
+    def __init__(self, producer: Sender, topic: str) -> None:
         self.topic = topic
         self.sent = 0
         self.acknowledgements: list[tuple[float, int]] = []  # (when, number), in the order of time
@@ -58,7 +82,7 @@ class Flow:
         future.add_done_callback(lambda done: self._done(number, done))
         return number
 
-    def _done(self, number: int, future: "SendFuture") -> None:
+    def _done(self, number: int, future: Outcome) -> None:
         error = future.exception()
         with self._changed:
             if error is None:

@@ -1,6 +1,7 @@
 """How long writes stand still when a leader dies.
 
-An idempotent producer sends a record every 5 ms with acks=all, open loop: it does not wait for answers. Then the leader
+An idempotent producer, ours or one of Kafka's Python clients through the Kafka port, sends a record every 5 ms with
+acks=all, open loop: it does not wait for answers. Then the leader
 of the partition it sends to is killed with -9 (or stopped), again and again; the node is back and the in-sync replicas
 are whole before the next time. Reported is the longest time between two acknowledgements around each kill. A share
 of the kills is aimed at the node whose controller is active, so that a controller must be elected first. In the end
@@ -12,13 +13,14 @@ import statistics
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Literal
 
 import msgspec
 
 from ..client.errors import BarnabasError
 from ..cluster import Cluster
-from .account import Flow, Verdict
+from .account import Flow, Sender, Verdict
 from .machine import print_json
 
 TOPIC = "failover"
@@ -26,6 +28,8 @@ PARTITIONS = 12
 EVERY = 0.005
 SETTLED = 0.5  # of flow after the first acknowledgement again
 PATIENCE = 60.0
+
+OURS = "barnabas"
 
 Signal = Literal["KILL", "STOP"]
 
@@ -43,6 +47,7 @@ class Fault(msgspec.Struct, frozen=True):
 class FailoverReport(msgspec.Struct, frozen=True):
     """What `bench failover --json` prints."""
 
+    client: str
     signal: Signal
     kills: int
     controller_kills: int
@@ -81,7 +86,11 @@ class _Stream(threading.Thread):
 
 
 def failover(
-    kills: int, signal: Signal = "KILL", pause_s: float = 10.0, progress: Callable[[str], None] = lambda line: None
+    kills: int,
+    signal: Signal = "KILL",
+    pause_s: float = 10.0,
+    progress: Callable[[str], None] = lambda line: None,
+    client: str = OURS,
 ) -> FailoverReport:
     """Run it in a cluster of its own, which leaves nothing behind."""
     share = 2 if signal == "STOP" else 4
@@ -89,7 +98,7 @@ def failover(
     faults: list[Fault] = []
     with Cluster(brokers=3) as cluster:
         cluster.create_topic(TOPIC, partitions=PARTITIONS)
-        with cluster.producer(linger_ms=0) as producer:
+        with _producer(cluster, client) as producer:
             flow = Flow(producer, TOPIC)
             stream = _Stream(flow)
             stream.start()
@@ -111,6 +120,7 @@ def failover(
             verdict = flow.judge(consumer, PARTITIONS)
     gaps = [fault.gap_ms for fault in faults]
     return FailoverReport(
+        client=client,
         signal=signal,
         kills=len(faults),
         controller_kills=sum(fault.controller for fault in faults),
@@ -119,6 +129,14 @@ def failover(
         verdict=verdict,
         faults=faults,
     )
+
+
+def _producer(cluster: Cluster, client: str) -> AbstractContextManager[Sender]:
+    if client == OURS:
+        return cluster.producer(linger_ms=0)
+    from .kafka_producers import kafka_producer
+
+    return kafka_producer(client, cluster.kafka)
 
 
 def _one(cluster: Cluster, flow: Flow, stream: _Stream, wanted: bool, signal: Signal, pause_s: float) -> Fault:
@@ -162,7 +180,8 @@ def _flows(flow: Flow) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """`barnabas bench failover`."""
     quiet: bool = arguments.json
-    report = failover(arguments.kills, arguments.signal, arguments.pause, (lambda line: None) if quiet else _say)
+    progress = (lambda line: None) if quiet else _say
+    report = failover(arguments.kills, arguments.signal, arguments.pause, progress, arguments.client)
     if quiet:
         print_json(report)
     else:

@@ -83,6 +83,14 @@ class Door(Protocol):
         """A turn is over."""
         ...
 
+    def peer_dropped(self, endpoint: str) -> None:
+        """The connection to a watched peer has dropped; that it is gone is not certain."""
+        ...
+
+    def peer_back(self, endpoint: str) -> None:
+        """It is there again."""
+        ...
+
     async def drain(self, seconds: float) -> None:
         """A graceful end: what is on its way has so long to leave."""
         ...
@@ -418,10 +426,14 @@ class Shell:
 
     def peer_disconnected(self, endpoint: str) -> Callable[[], None]:
         """See `Listener`."""
+        if self._door is not None:
+            self._door.peer_dropped(endpoint)
         return partial(self._peer_gone, endpoint)
 
     def peer_back(self, endpoint: str) -> None:
         """See `Listener`."""
+        if self._door is not None:
+            self._door.peer_back(endpoint)
         if self._node is not None and self.ended is None:
             self._input("a peer's return", partial(self._node.peer_back, endpoint))
 

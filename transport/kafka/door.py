@@ -34,6 +34,7 @@ from ...actors.node import Node
 from ..errors import TransportError
 from .codec import UnknownApi, read_header, read_request
 from .connection import Connection
+from .departed import Departed
 from .exchange import Exchange, Rejected, Unfinished
 from .limits import SCRATCH, Counted, Limits
 from .served import handler_of, unsupported_version
@@ -79,6 +80,7 @@ class Door:
     ) -> None:
         self.address = address
         self.view = view
+        self.departed = Departed(view)
         self.limits = limits
         self.counted = Counted()
         self.now = 0.0  # the loop's clock, as of this turn
@@ -133,9 +135,11 @@ class Door:
 
     def turned(self) -> None:
         """After each turn: replies leave, and clients are let in as soon as the broker serves."""
+        assert self._loop is not None, "it is bound"
+        self.now = self._loop.time()
         self._flush()
+        self.departed.notice(self.now)
         if not self._open and self._server is not None and self.view.serving:
-            assert self._loop is not None, "it is bound"
             self._open = True
             self._opening = self._loop.create_task(self._let_in(self._server))
             self._sweeping = self._loop.call_later(self.limits.sweep_ms / 1000, self._sweep)
@@ -179,6 +183,15 @@ class Door:
             if exchange.number == number:
                 self.answered(exchange, envelope.body)
                 return
+
+    def peer_dropped(self, endpoint: str) -> None:
+        """The connection to another node has dropped: what its broker leads may soon be led by others."""
+        if self._loop is not None:
+            self.departed.dropped(endpoint, self._loop.time())
+
+    def peer_back(self, endpoint: str) -> None:
+        """It is there again."""
+        self.departed.back(endpoint)
 
     def answered(self, exchange: Exchange, answer: object) -> None:
         """What an exchange waits for has come."""

@@ -3,11 +3,13 @@
 A topic that is asked for and does not exist is created, if the client and the configuration allow it, with the
 cluster's defaults. The answer waits until it has leaders; if that takes longer than a second the client is told
 LEADER_NOT_AVAILABLE, which makes it ask again. Leader epochs never go back here, since they are those of the committed
-metadata: clients ignore an older one for ever (KIP-320).
+metadata: clients ignore an older one for ever (KIP-320). An answer that would name a leader that may have died a moment
+ago waits for what becomes of it (`departed.py`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 
 from ....actors.client_commands import Command, MakeTopic
@@ -15,6 +17,7 @@ from ....actors.errors import ErrorCode
 from ....actors.internal_topics import INTERNAL_TOPICS
 from ....actors.metadata_state import PartitionState, TopicState
 from ....actors.topics import name_problem
+from ..departed import DOUBT_MS
 from ..exchange import Exchange, Outcome
 from ..messages.describe_cluster import DescribeClusterBroker, DescribeClusterRequest, DescribeClusterResponse
 from ..messages.describe_topic_partitions import (
@@ -48,12 +51,16 @@ CREATION_MS = 1_000
 async def metadata(request: MetadataRequest, exchange: Exchange) -> MetadataResponse:
     view = exchange.view
     if request.topics is None or (exchange.version == 0 and not request.topics):
+        await _settled(view.image.topics.values(), exchange)
         topics = [_known(view, view.image.topics[topic]) for _, topic in sorted(view.image.topic_ids.items())]
     else:
         refusals = await _create_missing(request, exchange)
+        named = [_found(view, wanted) for wanted in request.topics]
+        await _settled([topic for topic in named if topic is not None], exchange)
         topics = [_topic(view, wanted, refusals) for wanted in request.topics]
+    places = exchange.door.departed.listed(exchange.door.now)
     return MetadataResponse(
-        brokers=[MetadataResponseBroker(*place) for place in view.brokers()],
+        brokers=[MetadataResponseBroker(*place) for place in places],
         cluster_id=view.cluster_id,
         controller_id=view.controller(),
         topics=topics,
@@ -70,6 +77,14 @@ async def describe_cluster(request: DescribeClusterRequest, exchange: Exchange) 
     if request.include_fenced_brokers:
         brokers += [DescribeClusterBroker(*place, is_fenced=True) for place in view.fenced()]
     return DescribeClusterResponse(cluster_id=view.cluster_id, controller_id=view.controller(), brokers=brokers)
+
+
+async def _settled(topics: Iterable[TopicState], exchange: Exchange) -> None:
+    """Wait while one of these topics has a leader that may have died."""
+    door = exchange.door
+    doubted = door.departed.doubted(door.now)
+    if doubted and any(state.leader in doubted for topic in topics for state in exchange.view.partitions(topic)):
+        await exchange.until(lambda: doubted.isdisjoint(door.departed.doubted(door.now)), DOUBT_MS)
 
 
 async def _create_missing(request: MetadataRequest, exchange: Exchange) -> dict[str, ErrorCode]:
@@ -103,12 +118,16 @@ def _why_not(outcome: Outcome) -> ErrorCode:
     return outcome.failure.error
 
 
-def _topic(view: View, wanted: MetadataRequestTopic, refusals: dict[str, ErrorCode]) -> MetadataResponseTopic:
+def _found(view: View, wanted: MetadataRequestTopic) -> TopicState | None:
     by_id = wanted.topic_id != NO_UUID  # the name is null then, or empty (Java)
-    topic = view.topic_by_uuid(wanted.topic_id) if by_id else view.topic(wanted.name or "")
+    return view.topic_by_uuid(wanted.topic_id) if by_id else view.topic(wanted.name or "")
+
+
+def _topic(view: View, wanted: MetadataRequestTopic, refusals: dict[str, ErrorCode]) -> MetadataResponseTopic:
+    topic = _found(view, wanted)
     if topic is not None:
         return _known(view, topic)
-    if by_id:
+    if wanted.topic_id != NO_UUID:
         return MetadataResponseTopic(error_code=ErrorCode.UNKNOWN_TOPIC_ID, name=None, topic_id=wanted.topic_id)
     name = wanted.name or ""
     error = refusals.get(name, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
