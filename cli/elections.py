@@ -55,7 +55,8 @@ def _told(outcomes: "list[PartitionOutcome]", what: str) -> int:
     for one in refused:
         say(one.reason)
     elected = sum(one.error is ErrorCode.NONE for one in outcomes)
-    print(f"{elected} {'partition is' if elected == 1 else 'partitions are'} {what}")
+    if elected or not refused:
+        print(f"{elected} {'partition is' if elected == 1 else 'partitions are'} {what}")
     return 1 if refused else 0
 
 
