@@ -6,8 +6,9 @@ written), and while a broker does that it neither sends heartbeats nor answers a
 slices, and between two slices whoever has sent something is heard.
 
 A partition whose turn has not come is where it would be if the metadata had come later, which every broker has to cope
-with anyway. What is to go comes first, because another topic of that name may want its directory; then what is to be
-led here, because its producers wait; then the rest. A request that comes for a partition that waits is not put off: its
+with anyway. What is to go comes first, because another topic of that name may want its directory; then the cluster's
+own topics, because whole groups wait for their coordinators, and these for their followers; then what is to be led
+here, because its producers wait; then the rest. A request that comes for a partition that waits is not put off: its
 role is taken on at once (`Broker._settle`), before anything is done for the request.
 
 So within one input a partition has one role, the new one or the old one: what a broker has moved, acknowledged or told
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from .internal_topics import INTERNAL_TOPICS
 from .kernel import Timer
 from .messages import Partition
 from .metadata import MetadataImage
@@ -36,11 +38,13 @@ class PendingRoles:
         self._me = me
         self._at_once = at_once
         self._gone: dict[Partition, None] = {}
+        self._own: dict[Partition, None] = {}  # of the cluster's own topics
         self._led: dict[Partition, None] = {}
         self._rest: dict[Partition, None] = {}
+        self._turns = (self._gone, self._own, self._led, self._rest)
 
     def __bool__(self) -> bool:
-        return bool(self._gone or self._led or self._rest)
+        return any(self._turns)
 
     def add(self, partitions: Iterable[Partition], image: MetadataImage) -> None:
         """The metadata have changed these."""
@@ -49,6 +53,8 @@ class PendingRoles:
             state = image.partitions.get(partition)
             if state is None or self._me not in state.replicas:
                 self._gone[partition] = None
+            elif image.topics[partition.topic].name in INTERNAL_TOPICS:
+                self._own[partition] = None
             elif state.leader == self._me:
                 self._led[partition] = None
             else:
@@ -56,7 +62,7 @@ class PendingRoles:
 
     def settle(self, partition: Partition) -> bool:
         """Take this one out of its turn. Returns whether it waited."""
-        for waiting in (self._gone, self._led, self._rest):
+        for waiting in self._turns:
             if partition in waiting:
                 del waiting[partition]
                 return True
@@ -65,7 +71,7 @@ class PendingRoles:
     def take(self) -> list[Partition]:
         """The next slice."""
         slice_: list[Partition] = []
-        for waiting in (self._gone, self._led, self._rest):
+        for waiting in self._turns:
             chosen = [partition for partition, _ in zip(waiting, range(self._at_once - len(slice_)), strict=False)]
             for partition in chosen:
                 del waiting[partition]

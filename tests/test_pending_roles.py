@@ -14,6 +14,7 @@ from script_world import TOPIC, Letter, ScriptWorld
 
 from barnabas.actors.coordinator_log_messages import AppendRecords, RecordsAppended
 from barnabas.actors.errors import ErrorCode
+from barnabas.actors.internal_topics import GROUP_OFFSETS
 from barnabas.actors.kernel import Address, Incarnation, Message, Millis, Payload
 from barnabas.actors.messages import (
     LATEST,
@@ -31,6 +32,7 @@ from barnabas.actors.messages import (
     Partition,
     Produce,
     ProduceBatch,
+    TopicId,
 )
 from barnabas.actors.metadata_records import PartitionChanged
 from barnabas.actors.pending_roles import PendingRoles
@@ -41,13 +43,19 @@ def partitions(*indexes: int) -> list[Partition]:
     return [Partition(ORDERS, index) for index in indexes]
 
 
+GROUPS = TopicId(7)
+
+
 def image(**led_by: int) -> Any:  # noqa: ANN401  as much of the metadata as is looked at
-    """Partitions `p0`, `p1`, ... with their leader; the replicas are brokers 1 and 2, or 2 and 3 if 3 leads."""
+    """Partitions `p0`, `p1`, ... (`g0`: of groups) with their leader; replicas are 1 and 2, or 2 and 3 if 3 leads."""
     states = {
-        Partition(ORDERS, int(name[1:])): SimpleNamespace(replicas=(2, 3) if leader == 3 else (1, 2), leader=leader)
+        Partition(GROUPS if name[0] == "g" else ORDERS, int(name[1:])): SimpleNamespace(
+            replicas=(2, 3) if leader == 3 else (1, 2), leader=leader
+        )
         for name, leader in led_by.items()
     }
-    return SimpleNamespace(partitions=states)
+    topics = {ORDERS: SimpleNamespace(name="orders"), GROUPS: SimpleNamespace(name=GROUP_OFFSETS)}
+    return SimpleNamespace(partitions=states, topics=topics)
 
 
 WAITS = Partition(TOPIC, 1)
@@ -157,6 +165,19 @@ def test_what_goes_comes_first_then_what_is_led_then_the_rest_in_slices() -> Non
     assert [pending.take() for _ in range(3)] == [partitions(2, 3), partitions(1, 4), partitions(0)]
     assert not pending
     assert pending.take() == []
+
+
+def test_the_clusters_own_topics_come_before_all_others_led_here_or_not() -> None:
+    """Groups wait for their coordinators, and these for their followers, without whom nothing is committed."""
+    pending = PendingRoles(1, 2)
+    own = [Partition(GROUPS, 0), Partition(GROUPS, 1)]
+    pending.add([*partitions(0, 1, 2), *own], image(p0=1, p1=1, p2=3, g0=1, g1=2))
+    assert [pending.take() for _ in range(3)] == [
+        [Partition(ORDERS, 2), Partition(GROUPS, 0)],
+        [Partition(GROUPS, 1), Partition(ORDERS, 0)],
+        [Partition(ORDERS, 1)],
+    ]
+    assert not pending
 
 
 def test_a_role_that_changes_again_waits_once_and_in_the_new_place() -> None:
