@@ -133,8 +133,12 @@ def _check_member(group: Group, request: CommitOffsets | FetchOffsets) -> None:
 
 
 def fetch(group: Group, sender: Address, request: FetchOffsets) -> Decision:
-    """What is committed. A group or a partition that nobody knows has no offset, which is no error."""
-    if request.member and request.epoch >= 0:
+    """What is committed. A group or a partition that nobody knows has no offset, which is no error.
+
+    Who says that it is a member is looked at only with the consumer protocol, as in Kafka: franz-go has members of the
+    classic one say it too.
+    """
+    if request.member and request.epoch >= 0 and group.classic is None:
         _check_member(group, request)
     wanted = sorted(group.offsets) if request.partitions is None else request.partitions
     if len(wanted) > MAX_GROUP_OFFSETS:

@@ -1,11 +1,14 @@
 """How long writes stand still when a leader dies.
 
 An idempotent producer, ours or one of Kafka's Python clients through the Kafka port, sends a record every 5 ms with
-acks=all, open loop: it does not wait for answers. Then the leader
-of the partition it sends to is killed with -9 (or stopped), again and again; the node is back and the in-sync replicas
-are whole before the next time. Reported is the longest time between two acknowledgements around each kill. A share
-of the kills is aimed at the node whose controller is active, so that a controller must be elected first. In the end
-everything is read back: nothing may be lost, doubled or out of order.
+acks=all, open loop: it does not wait for answers. Then the leader of the partition it sends to is killed with -9 (or
+stopped), again and again; the node is back and the in-sync replicas are whole before the next time. Reported is the
+longest time between two acknowledgements around each kill. A share of the kills is aimed at the node whose controller
+is active, so that a controller must be elected first. In the end everything is read back: nothing may be lost, doubled
+or out of order.
+
+A rest between kills tells a failover from what a client remembers of the last one: librdkafka does not connect again to
+a broker that it found dead for up to ten seconds (`reconnect.backoff.max.ms`), though it is back and leads.
 """
 
 import argparse
@@ -91,8 +94,9 @@ def failover(
     pause_s: float = 10.0,
     progress: Callable[[str], None] = lambda line: None,
     client: str = OURS,
+    rest_s: float = 0.0,
 ) -> FailoverReport:
-    """Run it in a cluster of its own, which leaves nothing behind."""
+    """Run it in a cluster of its own, which leaves nothing behind. `rest_s`: of calm before each kill but the first."""
     share = 2 if signal == "STOP" else 4
     quota = -(-kills // share)
     faults: list[Fault] = []
@@ -104,6 +108,8 @@ def failover(
             stream.start()
             try:
                 for number in range(kills):
+                    if faults:
+                        time.sleep(rest_s)
                     hit = sum(fault.controller for fault in faults)
                     wanted = hit * kills < quota * (number + 1) and hit < quota
                     fault = _one(cluster, flow, stream, wanted, signal, pause_s)
@@ -181,7 +187,7 @@ def run(arguments: argparse.Namespace) -> int:
     """`barnabas bench failover`."""
     quiet: bool = arguments.json
     progress = (lambda line: None) if quiet else _say
-    report = failover(arguments.kills, arguments.signal, arguments.pause, progress, arguments.client)
+    report = failover(arguments.kills, arguments.signal, arguments.pause, progress, arguments.client, arguments.rest)
     if quiet:
         print_json(report)
     else:

@@ -19,11 +19,14 @@ def register(commands: Commands) -> None:
         examples="""
             barnabas bench failover --kills 20
             barnabas bench failover --signal STOP --for 10 --kills 4     paused, not killed
-            barnabas bench failover --client confluent-kafka             through the Kafka port
+            barnabas bench failover --client confluent-kafka --rest 12   through the Kafka port
         """,
     )
     clients = ("barnabas", "confluent-kafka", "kafka-python", "aiokafka")
     failover.add_argument("--client", choices=clients, default="barnabas", help="who writes (default: barnabas)")
+    failover.add_argument(
+        "--rest", type=seconds, default=0.0, metavar="SECONDS", help="of calm before the next kill (default: 0)"
+    )
     failover.add_argument("--kills", type=positive, default=20, metavar="N", help="default: 20")
     failover.add_argument("--signal", choices=("KILL", "STOP"), default="KILL", help="default: KILL")
     failover.add_argument(

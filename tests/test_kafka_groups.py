@@ -302,6 +302,17 @@ def test_a_member_joins_gets_its_part_and_leaves_in_every_version(client: KafkaC
     assert beats(client, group, joined.member_id, joined.generation_id, min(version, 4)) == UNKNOWN_MEMBER
 
 
+def test_a_classic_member_that_says_so_is_told_its_offsets(client: KafkaClient) -> None:
+    """franz-go names itself and its generation in OffsetFetch 9, which have a meaning in the other protocol only."""
+    joined = classic(client, "named")
+    share(client, "named", joined, 5, **{joined.member_id: b"my part"})
+    topics = [offset_fetch.OffsetFetchRequestTopics("read", [0])]
+    wanted = offset_fetch.OffsetFetchRequestGroup("named", joined.member_id, joined.generation_id, topics)
+    [group] = client.ask(offset_fetch.OffsetFetchRequest(groups=[wanted]), 9).groups
+    assert group.error_code == NONE
+    assert group.topics[0].partitions[0].committed_offset == -1
+
+
 def test_who_is_no_member_cannot_leave_and_hears_it_at_the_right_place(client: KafkaClient) -> None:
     stranger = leave_group.LeaveGroupRequest("nobody", "me", [leave_group.MemberIdentity("me")])
     assert client.ask(stranger, 2).error_code == UNKNOWN_MEMBER
