@@ -3,8 +3,8 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections import deque
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 from .arguments import WrongUsage
 
 if TYPE_CHECKING:
-    from ..simulation.bugs import Hunt
-    from ..simulation.report import Report
+    from concurrent.futures import Future
 
-    Found = tuple[int, bool, Report]
+    from ..simulation.bugs import Hunt, Sweep
 
 
 def run_bugs(arguments: argparse.Namespace) -> int:
@@ -33,18 +32,20 @@ def run_bugs(arguments: argparse.Namespace) -> int:
         if named(arguments.bug) is None:
             raise WrongUsage(f"there is no bug {arguments.bug!r}; there are {known()}")
         wanted = [arguments.bug]
-    hunts = []
+    hunts: list[Hunt] = []
     for hunt in _hunts(wanted, arguments):
         hunts.append(hunt)
         if not arguments.json:
             print(_line(hunt), flush=True)
         elif len(wanted) > 1:
             print(_line(hunt), file=sys.stderr, flush=True)
-        if hunt.found and hunt.report.schedule is not None and arguments.bug is not None:
+        report = hunt.report
+        if hunt.found and report is not None and report.schedule is not None and arguments.bug is not None:
             path = Path(arguments.save) / f"{hunt.bug.name}.jsonl"
-            path.write_bytes(hunt.report.schedule.dump())
+            path.write_bytes(report.schedule.dump())
             if not arguments.json:
-                print(f"{hunt.report.violations[0]}\nshrink: barnabas simulate --shrink {path}")
+                print(f"{report.violations[0]}\nshrink: barnabas simulate --shrink {path}")
+    hunts.sort(key=lambda hunt: wanted.index(hunt.bug.name))
     if arguments.json:
         as_json([_picture(found) for found in hunts])
     elif len(hunts) > 1:
@@ -58,56 +59,70 @@ def run_bugs(arguments: argparse.Namespace) -> int:
 
 
 def _hunts(names: list[str], arguments: argparse.Namespace) -> "Iterator[Hunt]":
-    from ..simulation.bugs import Hunt, named
+    """One after the other as they are found, those that are not at the end."""
+    from ..simulation.bugs import Hunt, hunt, named
 
-    search = partial(_hunt, seeds=arguments.at_most)
-    jobs = min(arguments.jobs or os.cpu_count() or 1, len(names))
-    for name, (runs, found, report) in zip(names, _all(search, names, jobs), strict=True):
-        bug = named(name)
-        assert bug is not None
-        yield Hunt(bug, runs, found, report)
+    bugs = {name: bug for name in names if (bug := named(name)) is not None}
+    if len(bugs) == 1:
+        yield from (hunt(bug, arguments.at_most) for bug in bugs.values())
+        return
+    jobs = arguments.jobs or os.cpu_count() or 1
+    for swept in _sweeps(bugs, arguments.at_most, jobs):
+        for name, report in swept.found.items():
+            if name in bugs:
+                yield Hunt(bugs.pop(name), swept.seed, True, report)
+    yield from (Hunt(bug, arguments.at_most, False, None) for bug in bugs.values())
 
 
-def _all(search: "Callable[[str], Found]", names: list[str], jobs: int) -> "Iterator[Found]":
+def _sweeps(left: "Collection[str]", seeds: int, jobs: int) -> "Iterator[Sweep]":
+    """Seed by seed in order, each for those bugs that are `left` when it begins."""
     if jobs == 1:
-        yield from map(search, names)
+        for seed in range(1, seeds + 1):
+            if left:
+                yield _sweep(seed, [*left])
         return
     from concurrent.futures import ProcessPoolExecutor
 
     with ProcessPoolExecutor(jobs) as pool:
-        yield from pool.map(search, names)
+        coming: deque[Future[Sweep]] = deque()
+        for seed in range(1, seeds + 1):
+            if not left:
+                break
+            coming.append(pool.submit(_sweep, seed, [*left]))
+            if len(coming) == jobs:
+                yield coming.popleft().result()
+        yield from (future.result() for future in coming)
 
 
-def _hunt(name: str, seeds: int) -> "Found":
-    """What can travel between processes, as scenarios cannot."""
+def _sweep(seed: int, names: list[str]) -> "Sweep":
+    """Without what nobody reads: it travels between processes."""
     from msgspec.structs import replace
 
-    from ..simulation.bugs import hunt, named
+    from ..simulation.bugs import sweep
 
-    bug = named(name)
-    assert bug is not None
-    found = hunt(bug, seeds)
-    return found.runs, found.found, replace(found.report, history=[])
+    swept = sweep(seed, names)
+    return replace(swept, found={name: replace(report, history=[]) for name, report in swept.found.items()})
 
 
 def _by(hunt: "Hunt") -> str:
-    return hunt.report.broken if hunt.found else "NOT FOUND"
+    return hunt.report.broken if hunt.found and hunt.report is not None else "NOT FOUND"
 
 
 def _line(hunt: "Hunt") -> str:
-    how = f"found by {hunt.report.broken} in {hunt.runs} seeds" if hunt.found else f"not found in {hunt.runs} seeds"
+    how = f"found by {_by(hunt)} in {hunt.runs} seeds" if hunt.found else f"not found in {hunt.runs} seeds"
     return f"{hunt.bug.name}: {how}"
 
 
 def _picture(found: "Hunt") -> dict[str, object]:
+    report = found.report
     return {
         "bug": found.bug.name,
         "what": found.bug.what,
         "history": found.bug.history,
         "row": found.bug.row,
         "found": found.found,
-        "by": found.report.broken,
+        "by": report.broken if report is not None else "",
         "seeds": found.runs,
-        "seed": found.report.seed,
-        "violations": found.report.violations[:3],
+        "seed": report.seed if report is not None else None,
+        "violations": report.violations[:3] if report is not None else [],
     }

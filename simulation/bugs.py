@@ -3,14 +3,17 @@
 The switches themselves are in `actors/bugs.py`: an actor asks `bug("name")` where it guards against a bug that others
 shipped. Nothing but this file and tests ever switches one on. A checker that has never failed proves nothing.
 
-`bug_table` says for each switch what it was in history. All of them are hunted in the same way: seeds are run, the same
-ones that are run without any bug, until a promise is broken that the same seed keeps without the bug. For some there is
-a directed scenario too, which is cheap and comes to the point.
+`bug_table` says for each switch what it was in history. All of them are hunted in the same way and under one swarm
+configuration: seeds are run until a promise is broken that the same seed keeps without the bug. For most there is a
+directed scenario too, which is cheap and comes to the point.
+
+When many are hunted, `sweep` makes the run without any bug first, and notes which switches actors asked for. A run in
+which nobody asks for a switch is the same with the bug and without, byte for byte: those need not be made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import msgspec
@@ -24,8 +27,8 @@ from .scenarios import play
 
 SEEDS = 2000
 SECONDS = 12.0
-HUNTING = Options(clusters=True, converge_s=20.0)
-"""One configuration for all of them, that of every other run; only shorter."""
+HUNTING = Options(intense=True, converge_s=20.0)
+"""One swarm configuration for all of them: many short runs of small clusters find more than a few long ones."""
 
 PERFORMANCES = 5
 """How often a scenario is played, each time with other sizes and timings: some bugs show only where batches fall so."""
@@ -37,7 +40,27 @@ class Hunt(msgspec.Struct, frozen=True):
     bug: Bug
     runs: int  # seeds or performances
     found: bool
-    report: Report
+    report: Report | None  # of the last run; None: not found in a search for many
+
+
+class Sweep(msgspec.Struct, frozen=True):
+    """What one seed shows of many bugs."""
+
+    seed: int
+    found: dict[str, Report]  # by bug: what the seed breaks with it, and keeps without
+    simulated_s: float  # of all runs together
+
+
+class _Asked(set[str]):
+    """Bugs that are on, and those that actors asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def __contains__(self, name: object) -> bool:
+        self.names.add(str(name))
+        return super().__contains__(name)
 
 
 def named(name: str) -> Bug | None:
@@ -57,6 +80,31 @@ def injected(*names: str) -> Iterator[None]:
         bugs.ENABLED.update(before)
 
 
+def sweep(seed: int, names: Sequence[str]) -> Sweep:
+    """Run a seed without any bug, then with each of these by itself. Nothing is found if it fails without."""
+    before, bugs.ENABLED = bugs.ENABLED, (asked := _Asked())
+    try:
+        clean = simulate(seed, SECONDS, HUNTING)
+    finally:
+        bugs.ENABLED = before
+    simulated_s, found = clean.simulated_s, {}
+    for name in names if clean.ok else ():
+        if name in asked.names:
+            with injected(name):
+                report = simulate(seed, SECONDS, HUNTING)
+            simulated_s += report.simulated_s
+            if not report.ok:
+                found[name] = _blamed(report, name)
+    return Sweep(seed, found, simulated_s)
+
+
+def _blamed(report: Report, name: str) -> Report:
+    """The same, with the bug named in its schedule."""
+    if report.schedule is not None:
+        report.schedule = replace(report.schedule, bugs=(name,))
+    return report
+
+
 def hunt(bug: Bug, seeds: int = SEEDS, first: int = 1) -> Hunt:
     """Put it back, and run seeds until a promise is broken. A seed that breaks one without the bug does not count."""
     for number in range(1, seeds + 1):
@@ -65,9 +113,7 @@ def hunt(bug: Bug, seeds: int = SEEDS, first: int = 1) -> Hunt:
             report = simulate(seed, SECONDS, HUNTING)
         found = not report.ok and simulate(seed, SECONDS, HUNTING).ok
         if found or number == seeds:
-            if report.schedule is not None:
-                report.schedule = replace(report.schedule, bugs=(bug.name,))
-            return Hunt(bug, number, found, report)
+            return Hunt(bug, number, found, _blamed(report, bug.name))
     raise AssertionError("at least one seed is run")
 
 

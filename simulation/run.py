@@ -56,11 +56,16 @@ STALE_US = 4_000_000
 """How old the answer of a replaced leader may be: a lease, and while a replaced controller may go on renewing it."""
 
 
+INTENSE = ("groups", "groups", "groups", "changes", "changes", "table", "expiring", "")
+"""Of an intense run: one of these beside the first workload, or none, so that there is time for many runs."""
+
+
 class Options(msgspec.Struct, frozen=True):
     """What a person may ask for beside the seed."""
 
     shape: Shape | None = None  # None: three nodes; topics, clients and the rest are drawn
     clusters: bool = False  # the number of brokers and controllers is drawn too
+    intense: bool = False  # a small cluster under constant load, and plots above all other faults
     beyond: bool = False  # a share of the seeds goes beyond what must be survived
     faults: bool = True
     weights: dict[str, float] | None = None  # replaces the drawn faults
@@ -116,18 +121,28 @@ class Simulation:
     def _draw(self, seed: int) -> Swarm:
         """What the seed means, but for what the options say."""
         options = self.options
-        swarm = draw(seed, self.world, options.shape, clusters=options.clusters, beyond=options.beyond)
+        swarm = draw(
+            seed,
+            self.world,
+            options.shape,
+            clusters=options.clusters,
+            beyond=options.beyond,
+            intense=options.intense,
+        )
         if options.weights is not None:
             swarm = msgspec.structs.replace(swarm, weights=options.weights)
+        wanted: Collection[str] | None = options.workloads
+        if wanted is None and options.intense:
+            wanted = [self.world.random("swarm/workload").choice(INTENSE)]
         drawn = {}
         if swarm.beyond:
             return swarm
         for name, workload in list(WORKLOADS.items())[1:]:
-            if options.workloads is not None and name not in options.workloads:
+            if wanted is not None and name not in wanted:
                 continue
             random = self.world.random(f"swarm/workload/{name}")
             settings = workload.draw(random, swarm.shape)
-            while settings is None and options.workloads is not None:
+            while settings is None and wanted is not None:
                 settings = workload.draw(random, swarm.shape)
             if settings is not None:
                 drawn[name] = {**settings, **options.figures.get(name, {})}

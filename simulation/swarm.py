@@ -8,6 +8,7 @@ are zero in any one run. `describe` is printed first, before anything can go wro
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from random import Random
 
 import msgspec
@@ -28,6 +29,13 @@ SURE = (
 
 SPOILING = ("bit_rot", "lost_write", "lying_disk", "older_disk", "wiped_disk")
 """And beyond the budget one of these."""
+
+
+PLOTS = (
+    "comeback", "exile", "orphans", "left_behind", "quiet_terms", "seesaw", "last_standing", "blackout",
+    "alone_in_charge", "rotten_first",
+)  # fmt: skip
+"""Moves that are stories by themselves. An intense run is about two or three of them."""
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -130,21 +138,30 @@ def _maybe(random: Random, high: float) -> float:
 
 
 def draw(
-    seed: int, streams: Streams, shape: Shape | None = None, *, clusters: bool = True, beyond: bool = False
+    seed: int,
+    streams: Streams,
+    shape: Shape | None = None,
+    *,
+    clusters: bool = True,
+    beyond: bool = False,
+    intense: bool = False,
 ) -> Swarm:
     """The configuration of a seed; a given shape replaces the drawn one.
 
     Without `clusters` the cluster is always the usual one, three nodes that are brokers and controllers; topics,
     clients and everything else are drawn all the same. Without `beyond` the budget is kept by all seeds.
+
+    `intense`: few partitions on few brokers that are written to all the time, and a few plots that come often. That
+    finds more in a short run, and less of what large clusters and rare faults bring about.
     """
     further = beyond and streams.random("swarm/beyond").random() < BEYOND
     spans = _spans(streams.random("swarm/spans"))
     return Swarm(
         seed=seed,
-        shape=shape or _shape(streams.random("swarm/shape"), clusters=clusters),
+        shape=shape or (_small if intense else partial(_shape, clusters=clusters))(streams.random("swarm/shape")),
         network=_network(streams.random("swarm/network")),
         times=_times(streams.random("swarm/times")),
-        weights=_weights(streams, (*SURE, SPOILING) if further else SURE),
+        weights=_plotted(streams) if intense else _weights(streams, (*SURE, SPOILING) if further else SURE),
         beyond=further,
         fault_every_us=spans["fault_every_us"],
         down_us=spans["down_us"],
@@ -172,6 +189,30 @@ def _shape(random: Random, *, clusters: bool) -> Shape:
         produce_every_ms=random.choice((20, 40, 80, 150)),
         batch_records=random.randint(1, 6),
         value_bytes=random.choice((16, 40, 200, 900)),
+    )
+
+
+def _small(random: Random) -> Shape:
+    """What has least to do with anything but itself: of an intense run."""
+    combined = random.random() < 0.35
+    brokers = 3 if combined else random.choice((3, 3, 3, 2, 4))
+    replication = min(brokers, random.choice((3, 3, 3, 2)))
+    return Shape(
+        controllers=3,
+        brokers=brokers,
+        combined=combined,
+        topics=1,
+        partitions=random.choice((1, 1, 2)),
+        replication=replication,
+        min_insync=min(replication, random.choice((2, 2, 2, 1))),
+        durability="fsync" if random.random() < 0.7 else "os",
+        segment_bytes=random.choice((4096, 16384, 65536)),
+        producers=random.randint(1, 2),
+        unsafe_producers=random.choice((0, 1)),
+        consumers=1,
+        produce_every_ms=random.choice((10, 20, 40)),
+        batch_records=random.randint(1, 4),
+        value_bytes=random.choice((16, 40, 200)),
     )
 
 
@@ -233,6 +274,15 @@ def _weights(streams: Streams, sure: Sequence[Sequence[str]]) -> dict[str, float
         if not any(name in weights for name in group):
             weights[streams.random(f"swarm/sure/{group[0]}").choice(group)] = 1.0
     return weights
+
+
+def _plotted(streams: Streams) -> dict[str, float]:
+    """Of an intense run: two or three plots above all, and a part of everything else."""
+    random = streams.random("swarm/plots")
+    plots = random.sample(PLOTS, random.choice((2, 2, 3)))
+    others = {name: weight / 4 for name, weight in _weights(streams, SURE).items() if name not in PLOTS}
+    share = sum(others.values())
+    return {**others, **{name: share / len(plots) for name in plots}}
 
 
 def _spans(random: Random) -> dict[str, int]:

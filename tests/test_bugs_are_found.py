@@ -13,7 +13,7 @@ import pytest
 from barnabas import actors
 from barnabas.actors import bugs
 from barnabas.simulation.bug_table import BUGS, Bug
-from barnabas.simulation.bugs import hunt, injected, rehearse
+from barnabas.simulation.bugs import hunt, injected, rehearse, sweep
 from barnabas.simulation.scenarios import play
 
 DIRECTED = {bug.scenario: bug for bug in BUGS if bug.scenario is not None}
@@ -27,6 +27,7 @@ EASY = (
 @pytest.mark.parametrize("bug", [bug for bug in BUGS if bug.scenario is not None], ids=lambda bug: bug.name)
 def test_a_bug_that_is_put_back_is_found_by_its_scenario(bug: Bug) -> None:
     found = rehearse(bug)
+    assert found.report is not None
     assert found.report.violations, f"{bug.name} went unnoticed in {found.runs} performances"
     assert found.found, f"{found.report.violations[0]}, expected one of {bug.invariants}"
 
@@ -35,6 +36,17 @@ def test_a_bug_that_is_put_back_is_found_by_its_scenario(bug: Bug) -> None:
 def test_a_bug_that_is_put_back_is_found_by_seeds(bug: Bug) -> None:
     found = hunt(bug, seeds=20)
     assert found.found, f"{bug.name} went unnoticed in {found.runs} seeds"
+
+
+def test_a_seed_is_run_for_many_bugs_only_where_somebody_asks_for_them() -> None:
+    """In this seed there are no groups, and so nobody asks for the switches in their coordinators."""
+    swept = sweep(4, ["read-uncommitted", "unbounded-group", "no-sync-timer"])
+    assert sorted(swept.found) == ["read-uncommitted"]
+    assert swept.simulated_s < 30  # the run without any bug, and one that ended early
+    schedule = swept.found["read-uncommitted"].schedule
+    assert schedule is not None
+    assert schedule.bugs == ("read-uncommitted",)
+    assert sorted(bugs.ENABLED) == []
 
 
 @pytest.mark.parametrize("bug", DIRECTED.values(), ids=lambda bug: bug.scenario.__name__)

@@ -171,8 +171,8 @@ class GroupsWorkload(Workload):
         return {
             "members": members,
             "classic": random.choice((0, 0, 2, 3)),
-            "weight": random.choice((0, 0, 40_000)),
-            "silent": random.choice((0.0, 0.0, 0.3)),
+            "weight": random.choice((0, 40_000)),
+            "silent": random.choice((0.0, 0.3, 0.6)),
             "churns": True,
             "assignor": random.choice(("uniform", "uniform", "range", "leader")),
             "static": random.choice((0.0, 0.0, 0.5)),
