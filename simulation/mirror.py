@@ -50,9 +50,7 @@ class Change(NamedTuple):
     cut: int | None
     removed: tuple[Line, ...]
     added: tuple[Line, ...]
-
-
-NOTHING = Change(None, (), ())
+    gone: tuple[Line, ...] = ()  # the log begins after them now
 
 
 def link(chain: int, header: BatchHeader) -> int:
@@ -75,13 +73,14 @@ class Mirror:
 
     def update(self, log: LogView) -> Change:
         """Look at the log again."""
+        gone: tuple[Line, ...] = ()
         if log.start > self.start:
-            self._forget_below(log.start)
+            gone = self._forget_below(log.start)
         elif log.start < self.start:  # a start that was not durable, or a leader's whose log begins before
             self.start = self.begin = self.end = log.start
             self.lines, self._bases, self._log = [], [], None
         if log is self._log and log.end == self.end:
-            return NOTHING  # nobody cuts and appends to the same end within one input
+            return Change(None, (), (), gone)  # nobody cuts and appends to the same end within one input
         self._log = log
         had = self.end
         headers = self._continuing(log)
@@ -93,7 +92,7 @@ class Mirror:
         at = self.lines[-1].end if self.lines else log.start
         if at == log.end:
             self.end = at
-            return Change(at, removed, ()) if removed or had > at else NOTHING
+            return Change(at if removed or had > at else None, removed, (), gone)
         chain = self.lines[-1].chain if self.lines else self.anchors.get(at, 0)
         added: list[Line] = []
         if not self.lines:
@@ -119,7 +118,7 @@ class Mirror:
         self.lines += added
         self._bases += [line.base for line in added]
         self.end = added[-1].end if added else max(at, self.begin if not self.lines else at)
-        return Change(at if removed else None, removed, tuple(added))
+        return Change(at if removed else None, removed, tuple(added), gone)
 
     def line_at(self, offset: int) -> Line | None:
         """The batch that holds an offset."""
@@ -183,8 +182,8 @@ class Mirror:
             return (header.base_offset, header.next_offset, header.leader_epoch, header.crc) == line[:4]
         return False
 
-    def _forget_below(self, start: int) -> None:
-        """The log begins later now. What is kept of the old chain goes on from there."""
+    def _forget_below(self, start: int) -> tuple[Line, ...]:
+        """The log begins later now. What is kept of the old chain goes on from there. Returns what is not kept."""
         chain = self.chain_below(start)
         if chain is not None:
             self.anchors.setdefault(start, chain)
@@ -192,7 +191,9 @@ class Mirror:
         self.begin = max(start, self.lines[index - 1].end if index else start)
         if index and self.begin > start:
             self.anchors.setdefault(self.begin, self.lines[index - 1].chain)
+        gone = tuple(self.lines[:index])
         del self.lines[:index], self._bases[:index]
         self.start = start
         if not self.lines:
             self.end = self.begin
+        return gone

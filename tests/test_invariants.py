@@ -469,6 +469,23 @@ def test_who_opens_its_log_and_leads_alone_in_one_input_may_have_all_of_it_commi
     assert calm.sim.copies.history(calm.partition).true_hw == calm.replica(calm.leader).hw
 
 
+def test_what_a_leader_commits_and_lets_expire_in_one_input_is_known_to_be_committed() -> None:
+    """Seed 10173: an in-sync set that had grown moved the high watermark, and retention let all of that go at once."""
+    calm = Calm(shape=replace(SHAPE, replication=1, min_insync=1))
+    replica, history = calm.replica(calm.leader), calm.sim.copies.history(calm.partition)
+    end, epoch = replica.log.end, replica.leader_epoch
+    replica.log.append(calm.batch(b"not committed yet", end, epoch), epoch, 0)
+    calm.look(calm.leader)
+    assert history.newest()[0] == history.true_hw <= end
+    replica.hw = end + 1
+    replica.log.roll()
+    replica.log.advance_start(end + 1)
+    replica.log.append(calm.batch(b"in the same input", end + 1, epoch), epoch, 0)
+    calm.look(calm.leader)
+    assert history.newest()[0] == history.true_hw == end + 1
+    assert history.committed[end].base == end
+
+
 def test_a_copy_is_forgotten_when_it_goes_also_if_the_news_of_that_came_before() -> None:
     calm = Calm()
     broker: Any = calm.follower.node and calm.follower.node.actors["broker"]

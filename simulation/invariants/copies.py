@@ -176,7 +176,8 @@ class CopiesChecker(Checker):
         copy.moved = (copy.hw, replica.hw)
         copy.leading, copy.leader_epoch, copy.hw = leading, replica.leader_epoch, replica.hw
         if copy.moved[1] > copy.moved[0] or copy.fresh:
-            self._committed(copy, history)
+            whole = leading is not None and not (copy.fresh and host.name in self.oracle.lossy)
+            self._committed(copy, history, changed.gone if whole else ())
 
     def _read_back(self, copy: Copy, replica: ReplicaView, leading: LeadingView | None, history: History) -> int:
         """The high watermark that a copy began with: no more than was true before.
@@ -262,10 +263,15 @@ class CopiesChecker(Checker):
                 found = log.epochs.epoch_at(line.base)
                 self.violated("P15", f"{_at(copy)}: the cache says epoch {found} at {line.base}, the log {line.epoch}")
 
-    def _committed(self, copy: Copy, history: History) -> None:
-        """Below this high watermark everything is committed: it must be what others have there."""
+    def _committed(self, copy: Copy, history: History, gone: tuple[Line, ...]) -> None:
+        """Below this high watermark everything is committed: it must be what others have there.
+
+        What a leader commits it may delete in the same input: an in-sync set that has grown moves its high watermark,
+        and a log that has grown is looked at by retention. So batches that were there when it was looked at before
+        count too, though it begins after them (`gone`): a leader cuts nothing, only what is committed may be deleted.
+        """
         known, hw = copy.moved
-        lines = copy.mirror.lines
+        lines = [*gone, *copy.mirror.lines] if gone else copy.mirror.lines
         index = len(lines)
         while index and lines[index - 1].end > (0 if copy.fresh else known):
             index -= 1
