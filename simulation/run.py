@@ -56,7 +56,7 @@ STALE_US = 4_000_000
 """How old the answer of a replaced leader may be: a lease, and while a replaced controller may go on renewing it."""
 
 
-INTENSE = ("groups", "groups", "groups", "changes", "changes", "table", "expiring", "")
+INTENSE = ("groups", "groups", "groups", "groups", "changes", "changes", "table", "table", "expiring", "")
 """Of an intense run: one of these beside the first workload, or none, so that there is time for many runs."""
 
 

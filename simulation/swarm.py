@@ -33,7 +33,7 @@ SPOILING = ("bit_rot", "lost_write", "lying_disk", "older_disk", "wiped_disk")
 
 PLOTS = (
     "comeback", "exile", "orphans", "left_behind", "quiet_terms", "seesaw", "last_standing", "blackout",
-    "alone_in_charge", "rotten_first",
+    "alone_in_charge", "rotten_first", "no_room",
 )  # fmt: skip
 """Moves that are stories by themselves. An intense run is about two or three of them."""
 
@@ -282,7 +282,7 @@ def _plotted(streams: Streams) -> dict[str, float]:
     plots = random.sample(PLOTS, random.choice((2, 2, 3)))
     others = {name: weight / 4 for name, weight in _weights(streams, SURE).items() if name not in PLOTS}
     share = sum(others.values())
-    return {**others, **{name: share / len(plots) for name in plots}}
+    return {**others, **{name: 2 * share / len(plots) for name in plots}}
 
 
 def _spans(random: Random) -> dict[str, int]:

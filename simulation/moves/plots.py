@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from ...actors.writes import RESERVE_BYTES
 from ..fault import Draws, Fault, Micros, move
 from ..network import Link, both_ways
+from .disks import DiskFull
 from .links import Cut
 from .processes import Crash, PowerLoss
 from .spoilt_disks import BitRot, guarded
@@ -167,6 +169,17 @@ def alone_in_charge(nemesis: Nemesis) -> Draws:
     way = nemesis.random.randrange(3)
     links = both_ways([name], others) if way == 0 else [(o, name) if way == 1 else (name, o) for o in others]
     yield 0, _apart(f"alone_in_charge {name}", links, _between(nemesis, 3, 7))
+
+
+@move
+def no_room(nemesis: Nemesis) -> Draws:
+    """A leader's disk has no room for users' records, a moment later it has, and a moment later none again."""
+    at = 0
+    for leader, _ in _scene(nemesis):
+        for _ in range(nemesis.random.randint(1, 3)):
+            for_us = _between(nemesis, 0.05, 0.6)
+            yield at, DiskFull(leader, RESERVE_BYTES // 2, for_us)
+            at += for_us + _between(nemesis, 0.05, 0.6)
 
 
 @move
