@@ -14,7 +14,7 @@ import msgspec
 
 from ..actors.kernel import Actor, Incarnation, Millis
 from ..actors.node import Node
-from ..storage.disk import Flushable
+from ..storage.disk import Flush, Flushable
 
 Micros = int
 
@@ -61,7 +61,7 @@ class Host:
         self.node: Node | None = None
         self.life = 0  # counts starts: whatever was scheduled for an earlier one is void
         self.paused_until: Micros = 0
-        self.flushing = False
+        self.flushing: Flush | None = None  # what is under way
         self.alarm: Micros | None = None  # when its next timer is scheduled
         self.stopped: str | None = None  # why the process ended by itself
         self.slowness = 1  # multiplies flush and job times

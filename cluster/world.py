@@ -121,7 +121,7 @@ class World:
         host.stopped = None
         host.paused_until = host.busy_until = 0
         host.backlog.clear()
-        host.flushing = False
+        host.flushing = None
         host.alarm = None
         random = self.random(f"{name}/{host.life}")
         incarnation = Incarnation(random.getrandbits(62) | 1)
@@ -319,16 +319,23 @@ class World:
 
     def _schedule_flush(self, host: Host) -> None:
         node = host.node
-        if node is None or host.flushing or not host.disk.dirty():
+        if node is None or host.flushing is not None or not host.disk.dirty():
             return
-        host.flushing = True
-        flush = host.disk.start_flush()
+        flush = host.flushing = host.disk.start_flush()
         self.later(host, self.flush_time(host) * host.slowness, lambda: self._flushed(host, flush))
+
+    def hurry(self, host: Host) -> None:
+        """The disk is fast again: a flush that is under way ends now."""
+        flush = host.flushing
+        if flush is not None and host.node is not None:
+            self.later(host, 0, lambda: self._flushed(host, flush))
 
     def _flushed(self, host: Host, flush: Flush) -> None:
         node = host.node
         assert node is not None
-        host.flushing = False
+        if host.flushing is not flush:
+            return  # it was hurried
+        host.flushing = None
         try:
             flush.run()
             generation = host.disk.finish_flush(flush)

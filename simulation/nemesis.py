@@ -119,6 +119,7 @@ class Nemesis:
             self.world.resume(name)
             host.slowness = 1
             host.cpu_us = 0
+            self.world.hurry(host)
             self._new_disk(host)
             if host.node is None:
                 self._down.discard(name)

@@ -13,6 +13,7 @@ import secrets
 
 import pytest
 
+from barnabas.simulation.moves.disks import SlowDisk
 from barnabas.simulation.network import NEVER, both_ways
 from barnabas.simulation.parts import WORKLOADS
 from barnabas.simulation.run import FAULT_EVERY_S, LEAST_WORK, Options, Simulation, simulate
@@ -134,3 +135,19 @@ def test_a_run_is_told_in_short_lines_that_name_its_faults() -> None:
     told = [line for line in lines if " *** " in line]
     assert [line.split()[2:] for line in told] == [line.split()[1:] for line in report.log]
     assert not any(" t0-1 " in line for line in lines)
+
+
+def test_a_flush_that_began_while_the_disk_was_slow_ends_when_everything_is_healed() -> None:
+    """Seed 10156: it went on for four seconds more, and its server knew nothing of what was decided meanwhile (L3)."""
+    simulation = Simulation(1, Options(shape=Shape(), faults=False))
+    simulation.start()
+    simulation.world.run_until(2_000_000)
+    simulation.world.flush_time = lambda host: 10_000
+    simulation.nemesis.strike(SlowDisk("b1", 500, 60_000_000))
+    host = simulation.world.hosts["b1"]
+    old = host.flushing
+    assert simulation.world.run_while(lambda: host.flushing in (None, old), 2_000_000)
+    slow = host.flushing
+    simulation.nemesis.heal()
+    simulation.world.run_until(simulation.world.now + 100_000)
+    assert host.flushing is not slow
