@@ -82,14 +82,19 @@ class Copying:
     def take(self, answer: FetchedPartition) -> int:
         """Append the records of a good answer and adopt its high watermark. Returns the bytes appended.
 
-        Raises InvalidBatch, before anything is written, if the records are not the continuation of this log.
+        Raises InvalidBatch, before anything is written, if the records are not the continuation of this log. Records
+        from below its end are none either, but no fault: two requests were out (`Fetcher`), and what the first one was
+        answered with was not known when the second was sent. Such an answer says nothing that is not known.
         """
         size = 0
-        self.log.compact(answer.purged)
         self.idle = answer.records is None
-        if answer.records is not None and len(answer.records):
-            size = len(answer.records)
-            self.log.append_replica(answer.records.data)
+        records = b"" if answer.records is None else answer.records.data
+        if len(records) and self.log.start < self.log.end and int.from_bytes(records[:8]) < self.log.end:
+            return 0  # (an empty log may begin in the middle of a batch)
+        self.log.compact(answer.purged)
+        if len(records):
+            size = len(records)
+            self.log.append_replica(records)
         self.hw = max(self.hw, min(answer.hw, self.log.end))
         return size
 

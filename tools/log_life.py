@@ -6,7 +6,7 @@
 retention   one partition of three replicas with `retention.bytes` of 50 MB and segments of 8 MiB takes a steady load.
             A reader in a process of its own follows it and must see every record. The files of every replica are
             measured five times a second and must stay below 50 MB and two segments. No write may take longer than
-            three times the p99 of the same load on a topic that deletes nothing, which is measured first.
+            three times the p99 of the same load, with a reader, where nothing is deleted, which is measured first.
 compaction  a compacted partition is filled and read before any cleaning, then cleaned and read again: the last value of
             each key must be the same. With Kafka's jars its own tool reads all segments both times (`dump_log`).
 
@@ -50,7 +50,7 @@ class Load:
         self.failed = 0
         self._producer, self._topic, self._every = producer, topic, CHUNK * VALUE / bytes_per_s
 
-    def run(self, records: int) -> None:
+    def run(self, records: int, first: int = 0) -> None:
         """Write so many, each with its number."""
 
         def timer(due: float) -> Callable[[SendFuture], None]:
@@ -64,7 +64,7 @@ class Load:
         for chunk in range(records // CHUNK):
             due = began + chunk * self._every
             time.sleep(max(0.0, due - time.monotonic()))
-            numbers = range(chunk * CHUNK, chunk * CHUNK + CHUNK)
+            numbers = range(first + chunk * CHUNK, first + chunk * CHUNK + CHUNK)
             pairs = [(None, b"%d".ljust(VALUE, b".") % number) for number in numbers]
             self._producer.send_many(self._topic, pairs)[-1].add_done_callback(timer(due))
         self._producer.flush(60)
@@ -133,17 +133,23 @@ def retention(megabytes: int, rate: float) -> int:
         configs = {"segment.bytes": str(SEGMENT)}
         cluster.create_topic("usual", 1, 3, configs | {"retention.ms": "-1"})
         cluster.create_topic("little", 1, 3, configs | {"retention.bytes": str(RETENTION)})
-        command = [sys.executable, __file__, "follow", cluster.bootstrap, "little", str(records)]
+
+        def reader(topic: str, count: int) -> subprocess.Popen[bytes]:
+            return subprocess.Popen([sys.executable, __file__, "follow", cluster.bootstrap, topic, str(count)])
+
         with Producer(cluster.bootstrap) as producer:
-            Load(producer, "usual", rate * MB).run(int(WARM_UP_S * rate * MB / VALUE))
+            warm, some = (int(seconds * rate * MB / VALUE) // CHUNK * CHUNK for seconds in (WARM_UP_S, USUAL_S))
+            reading = reader("usual", warm + some)
+            Load(producer, "usual", rate * MB).run(warm)
             usual = Load(producer, "usual", rate * MB)
-            usual.run(int(USUAL_S * rate * MB / VALUE))
+            usual.run(some, first=warm)
+            seen = reading.wait(60)
             disks = Disks(cluster.directory, "little-0")
             disks.start()
-            reader = subprocess.Popen(command)
+            reading = reader("little", records)
             load = Load(producer, "little", rate * MB)
             load.run(records)
-            seen = reader.wait(60)
+            seen += reading.wait(60)
             disks.end()
     bound = RETENTION + 2 * SEGMENT
     p99 = usual.quantile(0.99)
