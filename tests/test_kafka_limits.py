@@ -138,6 +138,17 @@ def test_connections_beyond_the_limit_are_closed_and_places_that_are_left_are_ta
         assert soon(lambda: _served(place))
 
 
+def test_connections_that_never_ask_for_anything_keep_nobody_out() -> None:
+    with opened(max_connections=3) as place, ExitStack() as stack:
+        host, port = place.door.address.split(":")
+        idle = [stack.enter_context(socket.create_connection((host, int(port)), timeout=20)) for _ in range(3)]
+        assert place.counts("accepted", 3)
+        assert soon(lambda: _served(place)), "as soon as they are old enough to be strangers"
+        assert place.door.counted.idle == 1
+        idle[0].settimeout(20)
+        assert idle[0].recv(1) == b"", "the oldest one has gone"
+
+
 def _served(place: Opened) -> bool:
     try:
         return place.serves()

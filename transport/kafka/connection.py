@@ -167,6 +167,7 @@ class Connection(asyncio.BufferedProtocol):
         self.frames.append(frame)
         self.queued += len(frame)
         self._door.buffered += len(frame)
+        self._door.silent.pop(self, None)
 
     @property
     def closing(self) -> bool:

@@ -36,7 +36,7 @@ from .codec import UnknownApi, read_header, read_request
 from .connection import Connection
 from .departed import Departed
 from .exchange import Exchange, Rejected, Unfinished
-from .limits import SCRATCH, Counted, Limits
+from .limits import SCRATCH, SILENT_S, Counted, Limits
 from .served import handler_of, unsupported_version
 from .table import API_VERSIONS
 from .view import View
@@ -88,6 +88,7 @@ class Door:
         self.buffered = 0  # bytes of frames that are here and not handled
         self.owed = 0  # bytes of replies that clients do not take
         self.starved: dict[Connection, None] = {}  # they wait until less is buffered
+        self.silent: dict[Connection, None] = {}  # they have never asked for anything; the oldest first
         self._log = log
         self._ready: Callable[[], None] = lambda: None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -226,19 +227,31 @@ class Door:
     def opened(self, connection: Connection) -> None:
         """A client has connected."""
         assert self._loop is not None, "it is bound"
+        self.now = self._loop.time()
         self.counted.accepted += 1
-        if len(self._connections) >= self._most:
+        if len(self._connections) >= self._most and not self._makes_room():
             self.counted.refused += 1
             connection.close(abort=True)
             return
         self._number += 1
         connection.route = f"{self.routes}{self._number}"
-        connection.active = self.now = self._loop.time()
+        connection.active = self.now
         self._connections[connection.route] = connection
+        self.silent[connection] = None
+
+    def _makes_room(self) -> bool:
+        """Close a connection that has never asked for anything: clients that work do so at once."""
+        oldest = next(iter(self.silent), None)
+        if oldest is None or self.now - oldest.active < SILENT_S:
+            return False
+        del self.silent[oldest]
+        self._cut(oldest, "idle", "it has never asked for anything, and others want its place")
+        return True
 
     def closed(self, connection: Connection) -> None:
         """It is gone, and with it whoever would hear its replies."""
         self.starved.pop(connection, None)
+        self.silent.pop(connection, None)
         self.owed -= connection.blocked
         connection.blocked = 0
         if self._connections.pop(connection.route, None) is None:

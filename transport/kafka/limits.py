@@ -14,7 +14,8 @@ class Limits(msgspec.Struct, frozen=True):
     """One frame, as in Kafka. An HTTP request read as a length is 1.2 GB, so it is refused here."""
 
     max_connections: int = 10_000
-    """More would need more descriptors than the logs leave (and 3 KB each)."""
+    """More would need more descriptors than the logs leave (and 4 KB each). One that has never asked for anything makes
+    room for the next one."""
 
     connections_max_idle_ms: int = 600_000
     """A connection without any request for so long is closed, as in Kafka."""
@@ -37,6 +38,9 @@ class Limits(msgspec.Struct, frozen=True):
     sweep_ms: int = 10_000
     """How often idle and stuck connections are looked for."""
 
+
+SILENT_S = 1.0
+"""A connection that has not asked for anything for so long after it came may lose its place to another."""
 
 PIPELINED = 64
 """Produce requests of one connection that wait for their acknowledgement; the next one waits in the socket."""
@@ -70,7 +74,7 @@ class Counted(msgspec.Struct):
     malformed: int = 0  # connections closed for a frame that is no request of this protocol
     unknown: int = 0  # connections closed for an API or version that is not served
     over_budget: int = 0  # connections closed because too many bytes were queued
-    idle: int = 0  # connections closed after `connections_max_idle_ms`
+    idle: int = 0  # connections closed after `connections_max_idle_ms`, or before to make room
     stuck: int = 0  # connections closed in the middle of a frame, or of a reply
     rejected: int = 0  # connections closed as Kafka closes them, for example when acks=0 failed
     failed: int = 0  # connections closed because translating their request raised: a bug of ours, with a traceback
