@@ -141,10 +141,15 @@ class OpenFiles:
         """A path was renamed; descriptors do not care."""
         self._files = OrderedDict((moved(path, old, new), file) for path, file in self._files.items())
 
+    def close(self, path: str) -> None:
+        """Close a file, if it is open: to look whether one is below it costs as much as all that are open."""
+        if file := self._files.pop(path, None):
+            os.close(file.fd)
+
     def close_below(self, path: str) -> None:
         """Close a file, or all in a directory; "" is all."""
         for known in [path] if path in self._files else [known for known in self._files if inside(known, path)]:
-            os.close(self._files.pop(known).fd)
+            self.close(known)
 
     def _drop_one(self) -> None:
         oldest = itertools.islice(self._files, LOOKED_AT)

@@ -175,7 +175,7 @@ class RealDisk(FileReader):
         if older := self._overlay.get(path):
             self._supersede(older)
         self._overlay.put(pending)
-        self._open.close_below(path)
+        self._open.close(path)
         self._unsynced.forget(path)  # the old content's dirtiness; the directory's is next
         self._unsynced.directory(parent(path))
         return self._unsynced.count()
@@ -370,7 +370,7 @@ class RealDisk(FileReader):
         try:
             self._system.ftruncate(file.fd, file.size)
             if created:
-                self._open.close_below(path)
+                self._open.close(path)
                 os.unlink(self._full(path))
         except OSError as error:
             self._failed = sentence("take back the half-written", path, error) + f" (after: {cause})"
