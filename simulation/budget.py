@@ -124,8 +124,9 @@ class ClusterBudget(Budget):
         return all(workload.ready for workload in self._run.workloads.values())
 
     def _others(self, state: PartitionStateView, spoilt: set[str]) -> bool:
-        """Whether others may lead it."""
-        return any(f"b{broker}" not in spoilt for broker in (*state.isr, *state.elr)) or not state.isr
+        """Whether others may lead it, if anybody may."""
+        eligible = (*state.isr, *state.elr)
+        return any(f"b{broker}" not in spoilt for broker in eligible) or not eligible
 
     def spoilt(self, host: str) -> None:
         self._spoilt.add(host)

@@ -12,6 +12,7 @@ import re
 import secrets
 
 import pytest
+from msgspec.structs import replace
 
 from barnabas.simulation.moves.disks import SlowDisk
 from barnabas.simulation.network import NEVER, both_ways
@@ -151,3 +152,17 @@ def test_a_flush_that_began_while_the_disk_was_slow_ends_when_everything_is_heal
     simulation.nemesis.heal()
     simulation.world.run_until(simulation.world.now + 100_000)
     assert host.flushing is not slow
+
+
+def test_the_last_one_who_may_lead_a_partition_is_not_spoilt_also_when_it_does_not_run() -> None:
+    """Seed 10128: nobody was in sync and one was eligible, whose disk had been spoilt before; it was wiped."""
+    simulation = Simulation(1, Options(shape=Shape(durability="fsync", min_insync=2), faults=False, workloads=()))
+    simulation.start()
+    simulation.world.run_until(3_000_000)
+    simulation.budget.spoilt("b1")
+    assert simulation.budget.may_wipe("b1")
+    partition, state = next(iter(simulation.metadata.partitions.items()))
+    simulation.metadata.partitions[partition] = replace(state, isr=(), elr=(1,))
+    assert not simulation.budget.may_wipe("b1")
+    simulation.metadata.partitions[partition] = replace(state, isr=(), elr=(1, 2))
+    assert simulation.budget.may_wipe("b1")

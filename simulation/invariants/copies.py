@@ -218,7 +218,6 @@ class CopiesChecker(Checker):
         for number in sorted({*state.isr, *state.elr}):
             if self.judged(host, number):
                 self.violated("P13", f"{_at(copy)} is in {state} and cut its log to {cut}, below {history.true_hw}")
-        self.premise("P13 over-truncation")
 
     def _grown(self, copy: Copy, replica: ReplicaView, history: History) -> None:
         lines = copy.mirror.lines
