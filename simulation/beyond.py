@@ -87,8 +87,11 @@ def settle(run: Simulation, checker: BeyondChecker) -> list[str]:
 
 
 def missing(history: Sequence[Op]) -> list[str]:
-    """Acknowledged values that nobody has read, in partitions that the last reader has passed."""
-    seen = {value for op in history if op.kind == "poll" for _, value in op.read}
+    """Acknowledged values that the last reader, who reads everything, has passed and not read.
+
+    That somebody else had read them before does not make them less lost.
+    """
+    seen = {value for op in history if op.kind == "poll" and op.final for _, value in op.read}
     passed = {
         op.key: max((offset for offset, _ in op.read), default=-1) for op in history if op.kind == "poll" and op.final
     }

@@ -39,3 +39,5 @@ def test_only_what_the_last_reader_has_passed_is_missing() -> None:
     sent = [Op("p", "send", "t-0", 1, 2, value=name, offset=place) for place, name in enumerate("abc")]
     read = Op("r", "poll", "t-0", 3, 4, read=[(1, "b")], final=True)
     assert missing([*sent, read]) == ["a"]
+    earlier = Op("r", "poll", "t-0", 2, 3, read=[(0, "a")])
+    assert missing([*sent, earlier, read]) == ["a"]  # it was there, and is gone
