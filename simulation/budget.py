@@ -92,8 +92,10 @@ class ClusterBudget(Budget):
     def may_lose_power(self, host: str) -> bool:
         run = self._run
         shape = run.swarm.shape
-        if shape.durability == "fsync" or host not in run.machines.brokers or run.swarm.beyond:
+        if shape.durability == "fsync" or host not in run.machines.brokers:
             return True
+        if run.swarm.beyond:
+            return run.workload.acknowledged > LEAST_WORK  # first there must be something to lose
         made = len(run.metadata.partitions) >= shape.topics * shape.partitions and self._ready()
         if shape.min_insync < 2 or not made:
             return False  # a topic that is made while somebody is away may have nobody else

@@ -6,6 +6,7 @@ import pytest
 
 from barnabas.simulation import swarm
 from barnabas.simulation.beyond import BeyondChecker, missing, settle
+from barnabas.simulation.budget import LEAST_WORK
 from barnabas.simulation.history import Op
 from barnabas.simulation.moves.spoilt_disks import BitRot
 from barnabas.simulation.run import Options, Simulation, simulate
@@ -41,3 +42,13 @@ def test_only_what_the_last_reader_has_passed_is_missing() -> None:
     assert missing([*sent, read]) == ["a"]
     earlier = Op("r", "poll", "t-0", 2, 3, read=[(0, "a")])
     assert missing([*sent, earlier, read]) == ["a"]  # it was there, and is gone
+
+
+def test_beyond_the_budget_power_goes_with_what_was_not_flushed_only_when_there_is_something_to_lose() -> None:
+    """Seed 10125: two writes were acknowledged in a whole run, since all replicas had lost power before."""
+    simulation = Simulation(10125, Options(clusters=True, beyond=True))
+    assert simulation.swarm.beyond
+    assert simulation.swarm.shape.durability == "os"
+    assert not simulation.budget.may_lose_power("b1")
+    simulation.workload.acknowledged = LEAST_WORK + 1
+    assert simulation.budget.may_lose_power("b1")
