@@ -486,6 +486,19 @@ def test_what_a_leader_commits_and_lets_expire_in_one_input_is_known_to_be_commi
     assert history.committed[end].base == end
 
 
+def test_what_one_copy_let_expire_another_may_acknowledge_again_if_it_was_committed() -> None:
+    """Seed 11009: the log of an earlier leader began later than that of the next, whose producer repeated itself."""
+    calm = Calm()
+    line = calm.copy(calm.leader).mirror.lines[0]
+    calm.replica(calm.follower).log.advance_start(line.end + 1)
+    calm.look(calm.follower)
+    assert calm.copy(calm.follower).mirror.begin > line.end
+    _acknowledge(calm, line.base, line.end - line.base, line.crc)
+    del calm.sim.copies.history(calm.partition).ends[line.end]
+    with pytest.raises(Violation, match="P8"):
+        _acknowledge(calm, line.base, line.end - line.base, line.crc)
+
+
 def test_a_copy_is_forgotten_when_it_goes_also_if_the_news_of_that_came_before() -> None:
     calm = Calm()
     broker: Any = calm.follower.node and calm.follower.node.actors["broker"]

@@ -135,7 +135,13 @@ class ClientsChecker(Checker):
         acked[done.base_offset] = Acked(done.base_offset, end, crc)
 
     def _everywhere(self, copy: Copy, leading: LeadingView, acked: Acked, what: str) -> None:
-        """It is in the leader's log as it was sent, and at everybody who is in sync."""
+        """It is in the leader's log as it was sent, and at everybody who is in sync.
+
+        Each log begins by itself where retention of its leader put it, so what an earlier leader let expire a later one
+        may have still, and acknowledge when its producer repeats it. Such a batch must be one that was committed: only
+        those may be deleted (P9), and what follows them is linked to them (P2).
+        """
+        ends = self.copies.history(copy.partition).ends
         line = copy.mirror.line_at(acked.base)
         if acked.base < copy.mirror.begin:
             return  # it was deleted meanwhile
@@ -146,7 +152,8 @@ class ClientsChecker(Checker):
             if other is None or other.host in self.oracle.lossy:
                 continue
             has = other.durable if self.fsync else other.mirror.end
-            if has < acked.end or other.mirror.chain_below(line.end) != line.chain:
+            expired = acked.base < other.mirror.begin and ends.get(line.end) == line.chain
+            if has < acked.end or not (expired or other.mirror.chain_below(line.end) == line.chain):
                 how = "durable" if self.fsync else "written"
                 self.violated("P8", f"{what}, but {other.host} of {leading.isr} has only {has} {how}")
 
