@@ -83,8 +83,8 @@ def delete_group(group: Group, size: int, sender: Address, request: DeleteGroup)
     if not group.known and not size:
         raise Refused(ErrorCode.GROUP_ID_NOT_FOUND, f"There is no group {request.group}.")
     if size:
-        members = "a member" if size == 1 else f"{size} members"
-        raise Refused(ErrorCode.NON_EMPTY_GROUP, f"Group {group.name} has {members}: stop them first.")
+        members = "a member: stop it" if size == 1 else f"{size} members: stop them"
+        raise Refused(ErrorCode.NON_EMPTY_GROUP, f"Group {group.name} has {members} first.")
     event = GroupDeletedEvent(group=group.name, offsets=len(group.offsets), cause="a client asked for it")
     done = GroupDeleted(request.id, ErrorCode.NONE, "")
     return Decision(group.entries_to_forget(), [(sender, done)], [event])
