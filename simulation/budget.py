@@ -126,9 +126,14 @@ class ClusterBudget(Budget):
         return all(workload.ready for workload in self._run.workloads.values())
 
     def _others(self, state: PartitionStateView, spoilt: set[str]) -> bool:
-        """Whether others may lead it, if anybody may."""
+        """Whether others may lead it, if anybody may; also when the ISR has shrunk to as few as may acknowledge.
+
+        A partition that was moved to fewer replicas than min.insync has that many in sync at least, and no more.
+        """
         eligible = (*state.isr, *state.elr)
-        return any(f"b{broker}" not in spoilt for broker in eligible) or not eligible
+        least = self._run.metadata.min_insync.get(state.partition, 1)
+        others = any(f"b{broker}" not in spoilt for broker in eligible) or not eligible
+        return others and sum(f"b{broker}" in spoilt for broker in state.isr) < least
 
     def spoilt(self, host: str) -> None:
         self._spoilt.add(host)

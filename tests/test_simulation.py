@@ -166,3 +166,18 @@ def test_the_last_one_who_may_lead_a_partition_is_not_spoilt_also_when_it_does_n
     assert not simulation.budget.may_wipe("b1")
     simulation.metadata.partitions[partition] = replace(state, isr=(), elr=(1, 2))
     assert simulation.budget.may_wipe("b1")
+
+
+def test_as_many_as_may_acknowledge_alone_are_not_spoilt_together_also_where_a_partition_has_few_replicas() -> None:
+    """Seed 20019: min.insync was 3, but a partition had been moved to two replicas; both were wiped, a third left."""
+    shape = Shape(durability="fsync", brokers=5, replication=5, min_insync=3)
+    simulation = Simulation(1, Options(shape=shape, faults=False, workloads=()))
+    simulation.start()
+    simulation.world.run_until(3_000_000)
+    simulation.budget.spoilt("b1")
+    assert simulation.budget.may_wipe("b2")
+    partition, state = next(iter(simulation.metadata.partitions.items()))
+    simulation.metadata.partitions[partition] = replace(state, replicas=(1, 2), isr=(1, 2, 3))
+    simulation.metadata.min_insync[partition] = 2
+    assert not simulation.budget.may_wipe("b2")
+    assert simulation.budget.may_wipe("b4")
