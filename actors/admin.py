@@ -2,9 +2,12 @@
 
 A request keeps its id for as long as it is repeated, and the cluster remembers ids, so that a lost answer costs a
 repetition and never a second topic. It goes to the active controller; one that is not says who is, or the others are
-tried in turn. A topic counts as made, or as grown, once the leadership digest shows a leader for each of its
-partitions: who was told "created" can produce at once. Answers say up to which metadata offset they are true, and a
-broker that knows less than this client was told before is asked again: one reads what one has written.
+tried in turn. Who is named by another one is asked at once: it has led a later epoch, so that such steps are no more
+than elections. Who names itself is elected and not active yet, perhaps for a long time, and is asked after a pause.
+Of all copies of all answers one counts for each time that a controller was asked. A topic counts as made, or as
+grown, once the leadership digest shows a leader for each of its partitions: who was told "created" can produce at
+once. Answers say up to which metadata offset they are true, and a broker that knows less than this client was told
+before is asked again: one reads what one has written.
 """
 
 from __future__ import annotations
@@ -125,7 +128,7 @@ class _Asked:
         self.sent = False  # whether it ever went out
         self.made: TopicId | None = None  # created or grown, and waiting for leaders
         self.done: AdminDone | None = None  # the answer that waits with it
-        self.out: Address | None = None  # who was asked last
+        self.out: Address | None = None  # who was asked last, and has not answered
         self.to: Address | None = None  # who should be asked next, if somebody said so
 
 
@@ -173,7 +176,7 @@ class AdminActor(Actor):
             case CoordinatorsFound():
                 self._groups.on_found(message, ctx)
             case AdminDone() | PartitionsDone():
-                self._on_done(message, ctx)
+                self._on_done(sender, message, ctx)
             case Described() | ConfigsDescribed() | ReassignmentsListed() | LogsDescribed():
                 self._on_answer(message, ctx)
             case Leadership() | LeadershipUpdate():
@@ -292,24 +295,32 @@ class AdminActor(Actor):
             else:
                 self._outlet.answered(asked.command.token, answer)
 
-    def _on_done(self, message: AdminDone | PartitionsDone, ctx: Context) -> None:
+    def _on_done(self, sender: Address, message: AdminDone | PartitionsDone, ctx: Context) -> None:
         asked = self._asked.get(message.id)
         if asked is None or asked.made is not None or isinstance(asked.command, Look | Inquire):
             return
         if message.error is ErrorCode.NONE:
             self._told = max(self._told, message.offset)
             self._granted(message, asked, asked.command, ctx)
-        elif message.error is ErrorCode.NOT_CONTROLLER:
-            endpoint = self.leaderships.controllers.get(message.leader)
-            asked.to = None if endpoint is None else address(endpoint, "controller")
-            self.leaderships.refresh(ctx)
-            self._again(message.id, backoff_ms(asked.attempt, ctx) if endpoint is None else 0, ctx)
         elif message.error.retriable and message.error is not ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
-            self._again(message.id, backoff_ms(asked.attempt, ctx), ctx)
+            if sender == asked.out:
+                asked.out = None
+                self._put_off(message, sender, asked, ctx)
         else:
             sentence = message.reason or f"{_of(asked.command)}: {message.error.name}"
             why = Why.UNKNOWN_TOPIC if message.error is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION else Why.REFUSED
             self._fail(message.id, Failure(why, sentence, message.error), ctx)
+
+    def _put_off(self, message: AdminDone | PartitionsDone, sender: Address, asked: _Asked, ctx: Context) -> None:
+        """Not now, or not there: ask again."""
+        delay_ms = backoff_ms(asked.attempt, ctx)
+        if message.error is ErrorCode.NOT_CONTROLLER:
+            endpoint = self.leaderships.controllers.get(message.leader)
+            asked.to = None if endpoint is None else address(endpoint, "controller")
+            self.leaderships.refresh(ctx)
+            if asked.to not in (None, sender):
+                delay_ms = 0
+        self._again(message.id, delay_ms, ctx)
 
     def _granted(
         self,
