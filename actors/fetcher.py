@@ -1,10 +1,13 @@
 """The follower's conversation with one leader: one long-polled request for all partitions (KIP-227).
 
 The first request of a session lists every partition, later ones only those whose position changed since they were
-last listed; any mismatch starts a new session with a full list. One request is out at a time; a second one is sent only
-when a partition was added that cannot wait until the parked one is answered (a new leader must hear from its followers
-at once), and the leader then answers the first. The request that opens a session is not parked at all: until it is
-answered no second one may be sent, and a follower that takes on many partitions lists them little by little.
+last listed; any mismatch starts a new session with a full list. One request is out at a time; a second one is sent
+only when a partition was added that cannot wait until the parked one is answered (a new leader must hear from its
+followers at once), and the leader then answers the first. An answer counts for a partition only if its request asked
+for what is asked for now: the copy may have been cut since, or set aside and begun anew, and a compacted log has
+holes, so that nobody could tell what comes after a gap from what follows. The request that opens a session is not
+parked at all: until it is answered no second one may be sent, and a follower that takes on many partitions lists them
+little by little.
 
 When a durable offset moves while a request is parked, a one-way `Synced` tells so; losing that is harmless, since the
 next request lists the partition again.
@@ -67,6 +70,7 @@ class Fetcher:
         self._overdue = 0  # answers in a row that did not come in time
         self._urgent = False  # something was added that should not wait for a parked request
         self._sent: dict[Partition, FetchPartition] = {}  # as last listed in this session
+        self._since: dict[Partition, int] = {}  # the first request that asked for that offset of that log
         self._changed: dict[Partition, None] = {}
         self._forgotten: dict[Partition, None] = {}
         self._resting: dict[Partition, Millis] = {}  # left out until then, after an error
@@ -123,8 +127,11 @@ class Fetcher:
                 self._changed[partition] = None
                 continue
             part = self.copies[partition].wanted()
-            if part is not None and part != self._sent.get(partition):
+            before = self._sent.get(partition)
+            if part is not None and part != before:
                 wanted.append(part)
+                if before is None or before.offset != part.offset:
+                    self._since[partition] = request_id
                 self._sent[partition] = part
                 self._forgotten.pop(partition, None)
                 self._synced[partition] = part.durable
@@ -176,7 +183,11 @@ class Fetcher:
                 self._rest(ctx)
             return []
         self._session = answer.session
-        return [part for part in answer.partitions if part.partition in self.copies]
+        return [part for part in answer.partitions if self._asks_still(part.partition, answer.id)]
+
+    def _asks_still(self, partition: Partition, request_id: int) -> bool:
+        """Whether that request asked for the same as the last one: it is taken into the log that it asked for."""
+        return partition in self._sent and self._since[partition] <= request_id
 
     def dropped(self, partition: Partition, ctx: Context, *, rest: bool) -> None:
         """The leader has dropped this partition from the session: list it again, at once or after a rest."""

@@ -142,6 +142,50 @@ def test_both_answers_are_taken() -> None:
     assert [part.partition for part in following.answer(second)] == [partition(1)]
 
 
+def test_a_log_that_began_anew_takes_no_answer_that_its_predecessor_asked_for() -> None:
+    """Seed 20069: a compacted log has holes, so what comes after a gap would have been taken for what follows."""
+    following = Following(0, 1)
+    following.open()
+    following.write(0, "a")
+    first = following.poll()
+    assert listed(first) == [0]
+    following.add(0)  # the same leader in the same epoch: the first log was found damaged and set aside
+    assert first is not None
+    parts = [FetchedPartition(partition(index), ErrorCode.NONE, 0, 0, 0) for index in (0, 1)]
+    answer = Fetched(first.id, ErrorCode.NONE, 7, first.sequence, parts)
+    second = following.poll()
+    assert listed(second) == [0]
+    assert [part.partition for part in following.fetcher.answered(answer, following.ctx)] == [partition(1)]
+    assert second is not None
+    assert [part.partition for part in following.answer(second)] == [partition(0)]
+
+
+def test_nor_does_it_before_it_has_asked_for_anything_itself() -> None:
+    following = Following(0)
+    following.open()
+    following.write(0, "a")
+    first = following.poll()
+    following.add(0)
+    assert first is not None
+    assert following.answer(first) == []
+
+
+def test_an_answer_counts_if_a_later_request_asked_for_the_same_offset() -> None:
+    following = Following(0)
+    following.open()
+    following.write(0, "a")
+    first = following.poll()
+    flush(following.copies[0].log)
+    following.add(1)
+    following.fetcher.change(partition(0))
+    second = following.poll()
+    assert listed(first) == [0]
+    assert listed(second) == [1, 0]
+    assert first is not None and second is not None
+    assert [part.partition for part in following.answer(first)] == [partition(0)]
+    assert [part.partition for part in following.answer(second)] == [partition(1), partition(0)]
+
+
 def test_a_partition_that_is_removed_is_forgotten_there() -> None:
     following = Following(0, 1)
     following.open()
