@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from .bugs import bug
 from .copying import Copying
 from .errors import ErrorCode
 from .kernel import Address, Context, Millis, Timer
@@ -187,7 +188,8 @@ class Fetcher:
 
     def _asks_still(self, partition: Partition, request_id: int) -> bool:
         """Whether that request asked for the same as the last one: it is taken into the log that it asked for."""
-        return partition in self._sent and self._since[partition] <= request_id
+        asked = partition in self._sent and self._since[partition] <= request_id
+        return asked or bug("answers-of-other-epochs")
 
     def dropped(self, partition: Partition, ctx: Context, *, rest: bool) -> None:
         """The leader has dropped this partition from the session: list it again, at once or after a rest."""
