@@ -420,7 +420,7 @@ class Broker(Actor):
         replica = self.logs.ensure(state, self.image, ctx)
         self._unsynced[partition] = None  # what an earlier life wrote may be no further than the page cache
         if replica.damaged:
-            if self.me in state.isr or self.me in state.elr:
+            if self.damage.counts(replica, state):
                 self.damage.report(replica, ctx)
                 return
             self._leave_role(replica, ctx)

@@ -9,8 +9,9 @@ for people: no election here is ever unclean.
 
 Each function takes an image and answers with the records of one decision; nothing changes. Several brokers that fall
 at once leave one after the other, in the order given, folded into one record per partition: the outcome is that of
-separate decisions (R14, KAFKA-13173). The leader epoch rises when the leader changes, and when a replica is taken away:
-one that is given back later must prove itself anew (KIP-966; a proposal of the leader alone never raises it, D11).
+separate decisions (R14, KAFKA-13173). The leader epoch rises when the leader changes, when a replica is taken away, and
+when the log of one is found damaged: what comes in its place must prove itself anew (KIP-966; a proposal of the leader
+alone never raises it, D11).
 """
 
 from __future__ import annotations
@@ -89,9 +90,12 @@ def leave(state: PartitionState, broker: int, min_insync: int, *, proved: bool =
 
 
 def settle(
-    before: PartitionState, after: PartitionState, eligible: Eligible, min_insync: int
+    before: PartitionState, after: PartitionState, eligible: Eligible, min_insync: int, *, anew: bool = False
 ) -> PartitionChanged | None:
-    """Elect for the changed members, and say the change as a record; None if there is none."""
+    """Elect for the changed members, and say the change as a record; None if there is none.
+
+    `anew`: the leader epoch rises in any case, so that everybody proves again what it has.
+    """
     leader = choose_leader(after, eligible, min_insync)
     isr, elr, last_known = after.isr, after.elr, after.last_known_elr
     if leader != -1 and leader not in isr:
@@ -100,13 +104,13 @@ def settle(
         elr, last_known = (), ()
     claims = kept(after.claims, elr)
     settled = replace(after, leader=leader, isr=isr, elr=elr, last_known_elr=last_known[-min_insync:], claims=claims)
-    if settled == before:
+    if settled == before and not anew:
         return None
     gone = any(replica not in after.replicas for replica in before.replicas)
     return PartitionChanged(
         partition=before.partition,
         leader=leader,
-        leader_epoch=before.leader_epoch + (leader != before.leader or gone),
+        leader_epoch=before.leader_epoch + (leader != before.leader or gone or anew),
         partition_epoch=before.partition_epoch + 1,
         isr=list(isr),
         elr=list(elr),
@@ -153,16 +157,21 @@ def registration_changes(image: MetadataImage, broker: int, restart: Restart) ->
     return [change for change in changes if change is not None]
 
 
-def damage_changes(image: MetadataImage, broker: int, partitions: Sequence[Partition]) -> list[PartitionChanged]:
-    """A broker found its logs of these partitions damaged: it has no place there until it has fetched them anew."""
-    changes = []
-    for partition in sorted(set(partitions)):
-        before = image.partitions.get(partition)
-        if before is not None:
-            min_insync = image.min_insync(before)
-            after = leave(before, broker, min_insync, proved=False)
-            changes.append(settle(before, after, _others(image, before, {broker}), min_insync))
-    return [change for change in changes if change is not None]
+def damage_change(
+    image: MetadataImage, broker: int, partition: Partition, leader_epoch: int
+) -> PartitionChanged | None:
+    """A broker found its log damaged: it has no place there until it has fetched it anew, and proves that anew.
+
+    The leader epoch rises even if nothing else changes. What the leader knows of that broker is what its old log had:
+    it would take the new one back for it before that has anything, and so might a proposal that is on its way. A
+    report from before an epoch began is ignored: if it still matters, it comes again.
+    """
+    before = image.partitions.get(partition)
+    if before is None or broker not in before.replicas or before.leader_epoch != leader_epoch:
+        return None
+    min_insync = image.min_insync(before)
+    after = leave(before, broker, min_insync, proved=False)
+    return settle(before, after, _others(image, before, {broker}), min_insync, anew=True)
 
 
 def unfence_changes(image: MetadataImage, broker: int) -> list[PartitionChanged]:

@@ -324,11 +324,12 @@ class PartitionsAltered(Message, frozen=True):
 
 
 class ReportDamage(Message, frozen=True):
-    """A broker's logs of these partitions are damaged: take it out of their ISR and ELR, so that it may fetch anew."""
+    """A broker's log is damaged: take it out of ISR and ELR and raise this leader epoch, so that it may fetch anew."""
 
     broker: int
     broker_epoch: int
-    partitions: list[Partition]
+    partition: Partition
+    leader_epoch: int
 
 
 class ReserveProducerIds(Message, frozen=True):

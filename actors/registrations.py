@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .decisions import Decision, Question
-from .elections import Restart, damage_changes, fence_changes, registration_changes, stop_changes, unfence_changes
+from .elections import Restart, damage_change, fence_changes, registration_changes, stop_changes, unfence_changes
 from .errors import ErrorCode
 from .hearing import Hearing
 from .isr_changes import broker_error
@@ -162,9 +162,8 @@ class Registrations:
         """A running broker found damage: it loses its place there, so that it may fetch those partitions anew."""
         if broker_error(self._image, report.broker, report.broker_epoch) is not ErrorCode.NONE:
             return Decision([])
-        partitions = [Partition(*partition) for partition in report.partitions]
-        records: list[MetadataRecord] = [*damage_changes(self._image, report.broker, partitions)]
-        return Decision(records, f"b{report.broker} found its log damaged")
+        change = damage_change(self._image, report.broker, Partition(*report.partition), report.leader_epoch)
+        return Decision([] if change is None else [change], f"b{report.broker} found its log damaged")
 
     # --- stopping
 

@@ -116,13 +116,12 @@ class Controller:
         return PartitionsAltered(message.id, ErrorCode.NONE, results, 1)
 
     def damaged(self, message: ReportDamage) -> None:
-        for partition in message.partitions:
-            state = self.image.partitions[partition]
+        state = self.image.partitions[message.partition]
+        if state.leader_epoch == message.leader_epoch:
             isr = [broker for broker in state.isr if broker != message.broker]
-            if len(isr) < len(state.isr):
-                leads = state.leader == message.broker
-                leader = (isr[0] if isr else -1) if leads else state.leader
-                self.change(partition.index, leader, state.leader_epoch + leads, isr)
+            leads = state.leader == message.broker
+            leader = (isr[0] if isr else -1) if leads else state.leader
+            self.change(message.partition.index, leader, state.leader_epoch + 1, isr)
 
 
 class Machine:

@@ -113,8 +113,8 @@ def show(message: Message) -> str:
                 f"partition epoch {result.partition_epoch}, isr {names(result.isr)}"
                 for result in results
             )
-        case ReportDamage(partitions=partitions):
-            return f"{kind} {' '.join(map(_name, partitions))}"
+        case ReportDamage(partition=partition, leader_epoch=epoch):
+            return f"{kind} {_name(partition)}: epoch {epoch}"
         case Produced(batches=batches):
             return f"{kind} " + "; ".join(
                 f"{_name(batch.partition)}: " + (_error(batch.error, batch.reason) or f"offset {batch.base_offset}")

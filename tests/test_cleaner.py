@@ -14,9 +14,10 @@ from logs import P0, WALL_MS, flush
 from serving import ASKER, Serving
 from test_compaction import living, picture
 
-from barnabas.actors.broker_events import CompactionFailed, LogBegunAnew, LogCompacted, LogDamaged
+from barnabas.actors.broker_events import CompactionFailed, LogBegunAnew, LogCompacted, LogDamaged, LogQuarantined
 from barnabas.actors.cleaner import cleanable_to
 from barnabas.actors.client_commands import MakeTopic, SendRecords
+from barnabas.actors.controller import Controller
 from barnabas.actors.errors import ErrorCode
 from barnabas.actors.kernel import Payload
 from barnabas.actors.messages import Produce, ProduceBatch, Produced
@@ -53,6 +54,14 @@ class Compacting(WorldCluster):
         self.world.tell("admin", "admin", MakeTopic("t", "orders", 1, 3, configs))
         self.until(lambda: self.made and self.whole(), 10_000)
         return self
+
+    def controller(self) -> Controller:
+        """The active one."""
+        node = self.world.hosts[self.active()].node
+        assert node is not None
+        controller = node.actors["controller"]
+        assert isinstance(controller, Controller)
+        return controller
 
     def put(self, *items: tuple[str, str | None]) -> None:
         """Write keyed records and wait for their acknowledgement."""
@@ -236,6 +245,44 @@ def test_damage_that_the_cleaner_finds_is_reported_and_repaired() -> None:
     cluster.until(lambda: bool(cluster.told(LogDamaged)), 20_000)
     cluster.until(cluster.whole, 30_000)
     assert living(cluster.has(follower)) == living(cluster.written)
+
+
+def counted(cluster: Compacting, number: int) -> bool:
+    """Whether a copy is in sync for the controller, or is proposed in a term that has not ended."""
+    [state] = cluster.controller().image.partitions.values()
+    terms = [replica.leading for replica in map(cluster.replica, NODES) if replica is not None and replica.leading]
+    proposals = [term.proposal for term in terms if term.epoch == state.leader_epoch and term.proposal is not None]
+    return number in state.isr or any(number in dict(proposal.isr) for proposal in proposals)
+
+
+@pytest.mark.parametrize("in_sync", [True, False])
+def test_a_log_that_begins_anew_is_not_in_sync_for_what_its_damaged_predecessor_had(in_sync: bool) -> None:
+    """Else an empty one could lead, if those fell that have the records."""
+    cluster = Compacting().begin()
+    cluster.fill(60)
+    cluster.run(1_200)
+    leader, follower = cluster.leader(), cluster.followers()[0]
+    number = int(follower[1:])
+    if not in_sync:
+        cluster.world.crash(follower)
+        cluster.until(lambda: number not in cluster.isr(leader), 10_000)
+        cluster.world.start(follower)
+        cluster.until(lambda: counted(cluster, number), 10_000)
+    broker, replica = cluster.broker(follower), cluster.replica(follower)
+    assert broker is not None and replica is not None
+    [state] = broker.image.partitions.values()
+    assert (number in state.isr) == in_sync
+    node = cluster.world.hosts[follower].node
+    assert node is not None
+    broker.damage.found(replica, "as the test wants", node._contexts["broker"])
+
+    def back() -> bool:
+        copy = cluster.replica(follower)
+        assert copy is not None
+        assert copy.log.end >= 60 or not counted(cluster, number), f"{cluster.world.now}: {copy.log.end}"
+        return bool(cluster.told(LogQuarantined)) and copy.log.end >= 60 and counted(cluster, number)
+
+    cluster.until(back, 30_000)
 
 
 def test_a_disk_without_room_fails_a_cleaning_in_words() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from barnabas.actors.elections import (
     Restart,
     choose_leader,
-    damage_changes,
+    damage_change,
     fence_changes,
     isr_change,
     leads,
@@ -309,8 +309,25 @@ def test_a_damaged_partition_loses_its_place_and_the_others_do_not() -> None:
 
 def test_a_leader_that_finds_damage_hands_over() -> None:
     cluster = Cluster()
-    cluster.apply(*damage_changes(cluster.image, 1, [P, P, Partition(T, 9)]))
+    change = damage_change(cluster.image, 1, P, cluster.state.leader_epoch)
+    assert change is not None
+    cluster.apply(change)
     assert cluster.seen() == (2, (2, 3), ())
+    assert damage_change(cluster.image, 1, Partition(T, 9), 0) is None
+
+
+@pytest.mark.parametrize("broker", [2, 3])
+def test_where_a_log_is_damaged_all_prove_anew_what_they_have(broker: int) -> None:
+    cluster = Cluster()
+    cluster.propose(1, 2)
+    epoch = cluster.state.leader_epoch
+    change = damage_change(cluster.image, broker, P, epoch)
+    assert change is not None
+    cluster.apply(change)
+    assert cluster.state.leader == 1
+    assert broker not in cluster.state.isr
+    assert cluster.state.leader_epoch == epoch + 1
+    assert damage_change(cluster.image, broker, P, epoch) is None  # it is said again, or comes late
 
 
 def test_a_stopping_leader_hands_over_and_leaves_the_isr() -> None:

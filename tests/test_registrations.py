@@ -181,6 +181,8 @@ def test_a_broker_that_stops_alone_may_stop() -> None:
 def test_a_broker_whose_log_is_damaged_loses_its_place_there() -> None:
     scene = Scene().up(1, 2, 3)
     scene.create()
-    scene.say(ReportDamage(1, scene.image.brokers[1].epoch, [scene.partition(0)]))
+    partition = scene.partition(0)
+    epoch = scene.image.partitions[partition].leader_epoch
+    scene.say(ReportDamage(1, scene.image.brokers[1].epoch, partition, epoch))
     assert 1 not in scene.image.partitions[scene.partition(0)].isr
     assert 1 in scene.image.partitions[scene.partition(1)].isr
