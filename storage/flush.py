@@ -23,6 +23,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 
 from .disk import Buffer, Generation, StorageError
 from .unsynced import ancestors
@@ -168,10 +169,10 @@ class RealFlush:
             for target in targets:
                 sync(target)
             return
-        if self._whole.usable():
+        if self._whole.usable(len(targets)):
             self._whole.sync()
             return
-        self._threads.each(sync, targets)
+        self._whole.instead(partial(self._threads.each, sync, targets), len(targets))
 
     def _sync_content(self, target: Target) -> None:
         if target.fd is not None:

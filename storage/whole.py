@@ -9,7 +9,8 @@ as much processor time, one syncfs 2.7 ms and 0.3 ms of processor time.
   in it. An error is reported once per open descriptor, so ours is opened before the first write and kept.
 * It also writes what others wrote to the same file system, or our own topics that leave that to the operating system,
   and waits for it. So it is not used while the machine has more than a little that is not written yet. And a call that
-  took long all the same is not repeated for a hundred times as long as it took.
+  took long all the same is not repeated for a hundred times as long as it took; unless to sync so many files one by one
+  takes even longer, which is measured whenever it is done: on a disk that is slow for all, one call is still the best.
 """
 
 from __future__ import annotations
@@ -95,12 +96,14 @@ class WholeFileSystem:
         self._clock = clock
         self._fd = -1 if sync is None else os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._not_before = float("-inf")
+        self._slow = 0.0  # what the call took that is not to be repeated before
+        self._each = 0.0  # seconds that a file takes among many, smoothed; 0: not known
         self._little = (float("-inf"), False)  # when it was looked, and whether little was unwritten then
 
-    def usable(self) -> bool:
-        """Whether `sync` is worth a try now."""
+    def usable(self, files: int) -> bool:
+        """Whether `sync` is worth a try now, rather than to sync so many files."""
         now = self._clock()
-        if self._fd < 0 or now < self._not_before:
+        if self._fd < 0 or (now < self._not_before and files * self._each <= self._slow):
             return False
         if now - self._little[0] >= LOOK_SECONDS:
             self._little = (now, self._unwritten() <= LITTLE)
@@ -113,7 +116,14 @@ class WholeFileSystem:
         self._sync(self._fd)
         took = self._clock() - began
         if took > SLOW_SECONDS:
-            self._not_before = began + took * REST
+            self._not_before, self._slow = began + took * REST, took
+
+    def instead(self, sync: Callable[[], None], files: int) -> None:
+        """Sync so many files by other means, and remember what that takes."""
+        began = self._clock()
+        sync()
+        took = (self._clock() - began) / files
+        self._each = self._each + (took - self._each) / 4 if self._each else took
 
     def close(self) -> None:
         """Let go of the descriptor."""

@@ -35,6 +35,7 @@ class Broken(System):
         self.error: int | None = None
         self.on_truncate: int | None = None
         self.on_sync: int | None = None
+        self.on_each: Callable[[], None] = lambda: None  # file that is synced
         self.on_directory_sync: int | None = None
         self.whole = False  # whether the whole file system can be flushed at once
         self.on_whole_sync: Callable[[], None] = lambda: None
@@ -61,6 +62,7 @@ class Broken(System):
     def sync_file(self, fd: int) -> None:
         if self.on_sync is not None:
             raise OSError(self.on_sync, os.strerror(self.on_sync))
+        self.on_each()
         super().sync_file(fd)
         self.synced.append(os.fstat(fd).st_ino)
 
@@ -305,6 +307,36 @@ def test_a_call_that_wrote_what_others_wrote_is_not_repeated_soon(tmp_path: Path
     touch(disk, 100)
     flush(disk)
     assert system.whole_syncs == 2
+    disk.close()
+
+
+@needs_syncfs
+def test_but_where_files_take_longer_one_by_one_it_is_repeated_all_the_same(tmp_path: Path) -> None:
+    """A disk that is slow for all: 100 files took 150 ms, and the one call, of 110 ms, was not used for 11 s."""
+    now, one_by_one = 0.0, threading.Lock()
+    disk, system = whole_disk(tmp_path, lambda: now)
+
+    def take(seconds: float) -> None:
+        nonlocal now
+        with one_by_one:  # files are synced by several threads
+            now += seconds
+
+    system.on_whole_sync = lambda: take(0.2)
+    touch(disk, 100)
+    flush(disk)
+    system.on_each = lambda: take(0.001)
+    touch(disk, 100)
+    flush(disk)
+    assert system.whole_syncs == 1
+    touch(disk, 100)
+    flush(disk)
+    assert system.whole_syncs == 1, "0.1 s for all files is better than 0.2 s"
+    system.on_each = lambda: take(0.02)
+    touch(disk, 100)
+    flush(disk)
+    touch(disk, 100)
+    flush(disk)
+    assert system.whole_syncs == 2, "and 0.5 s is not"
     disk.close()
 
 
