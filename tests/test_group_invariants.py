@@ -24,6 +24,7 @@ from barnabas.actors.messages import (
 from barnabas.actors.offset_messages import CommittedOffset, NewOffset, OffsetOutcome
 from barnabas.cluster.world import Host
 from barnabas.simulation.group_scenarios import GroupStage
+from barnabas.simulation.invariants.groups import _Commit
 from barnabas.simulation.oracle import Violation
 from barnabas.simulation.views import coordinator_of
 from barnabas.simulation.workloads.group_application import GROUP
@@ -216,3 +217,13 @@ def test_calm_groups_break_no_promise_and_test_most() -> None:
     stage.open()
     stage.wait(3)
     assert {"G1", "G2", "G3", "G4", "G8", "G9"} <= {name for name, count in stage.oracle.premises.items() if count}
+
+
+def test_of_commits_with_one_value_that_which_is_committed_is_acknowledged_and_not_a_later_copy() -> None:
+    calm = Calm()
+    checker, log = calm.stage.checker, calm.shard.log
+    value = OffsetValue(3, -1, "forged", 1)
+    commits = checker._commits[GROUP, calm.partition()]
+    commits += [_Commit(end, log.leader_epoch, value) for end in (log.hw, log.hw + 5)]
+    _commit(calm, calm.first, calm.member(calm.first).epoch)
+    assert checker._acked[GROUP][calm.partition()][-1].end == log.hw

@@ -168,7 +168,10 @@ class GroupsChecker(Checker):
             same = [each for each in known if (each.value.offset, each.value.metadata) == (new.offset, new.metadata)]
             if not same:
                 self.violated("G6", f"{what}, and has not written {new}")
-            newest = same[-1]
+            # It may have been asked for and written several times. A copy above what is committed may rightly be lost,
+            # and an answer proves no more than that one is committed: the last of those must last.
+            committed = [each for each in same if shard is not None and each.end <= shard.log.hw]
+            newest = (committed or same)[-1]
             before = acked.setdefault(partition, [])
             if not before or newest.end > before[-1].end:
                 before.append(_Acked(newest.end, epoch, world.now))
