@@ -102,6 +102,8 @@ class Member:
     def _read(self) -> None:
         assert self._process.stdout is not None, "it has a pipe"
         for line in self._process.stdout:
+            if not line.endswith("\n"):
+                return  # it was killed in the middle of a word
             what, at, *words = line.split()
             self.told.append(Told(what, float(at), words))
 
