@@ -15,12 +15,14 @@ import pytest
 from msgspec.structs import replace
 
 from barnabas.simulation.moves.disks import SlowDisk
+from barnabas.simulation.moves.spoilt_disks import known_by
 from barnabas.simulation.network import NEVER, both_ways
 from barnabas.simulation.parts import WORKLOADS
 from barnabas.simulation.run import FAULT_EVERY_S, LEAST_WORK, Options, Simulation, simulate
 from barnabas.simulation.story import Story
 from barnabas.simulation.swarm import Shape
 from barnabas.simulation.workloads.groups import OURS
+from barnabas.storage.records import encode_batch
 
 OTHER_CLUSTERS = 4
 """Each so many-th seed draws the number of brokers and controllers too."""
@@ -181,3 +183,11 @@ def test_as_many_as_may_acknowledge_alone_are_not_spoilt_together_also_where_a_p
     simulation.metadata.min_insync[partition] = 2
     assert not simulation.budget.may_wipe("b2")
     assert simulation.budget.may_wipe("b4")
+
+
+def test_a_bit_rots_anywhere_in_a_batch_but_in_what_the_checkers_know_it_by() -> None:
+    """Seed 30024: a CRC below the recovery point rotted; the log that still had its batch passed for another."""
+    first, second = encode_batch([(None, b"a", (), 1, -1)]), encode_batch([(None, b"bc", (), 2, -1)])
+    places = known_by(first + second + b"torn")
+    assert {17, 20, 23, 26} <= places and not places & {0, 15, 16, 27, len(first) - 1, len(first) + 16}
+    assert {len(first) + 17, len(first) + 26} <= places and len(places) == 20

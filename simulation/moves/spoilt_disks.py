@@ -6,6 +6,10 @@ one. What is damaged changes at rest, under a running process too.
 Of a batch that no recovery point covers, the first sixteen bytes are left alone: offset and leader epoch lie outside of
 the CRC in Kafka's format, and nothing else vouches for them yet. In a compacted log nothing ever does: where a batch
 may be followed by a hole, a wrong offset within it looks like a right one.
+
+And of no batch does a bit rot in the CRC itself or in the last offset. Whoever reads it notices that as any other byte
+of what the CRC covers, so nothing is left out by that; but the checkers know a batch by them (`mirror.Line`), and would
+take it for another one.
 """
 
 from __future__ import annotations
@@ -24,8 +28,12 @@ if TYPE_CHECKING:
     from ..nemesis import Nemesis
 
 SECTOR = 512
+LOGS = (".log", ".swap", ".cleaned")
 UNGUARDED = 16
 """Bytes at the beginning of a batch that its CRC does not cover."""
+
+KNOWN_BY = range(17, 27)
+"""Bytes of a batch with its CRC, attributes and last offset."""
 
 
 class BitRot(Fault, frozen=True):
@@ -39,6 +47,8 @@ class BitRot(Fault, frozen=True):
     def strike(self, nemesis: Nemesis) -> bool:
         disk = nemesis.disk(self.host)
         if not nemesis.budget.may_spoil(self.host, self.path) or not guarded(disk, self.path, self.offset, 1):
+            return False
+        if self.path.endswith(LOGS) and self.offset in known_by(disk.peek(self.path)):
             return False
         nemesis.budget.spoilt(self.host)
         disk.corrupt(self.path, self.offset, self.bit)
@@ -215,12 +225,23 @@ def _places(nemesis: Nemesis) -> list[tuple[str, str]]:
     return []
 
 
+def known_by(data: bytes) -> set[int]:
+    """Where in a segment the bytes lie that checkers know its batches by; up to damage, if there is any."""
+    found: set[int] = set()
+    try:
+        for position, _ in iter_headers(data):
+            found.update(range(position + KNOWN_BY.start, position + KNOWN_BY.stop))
+    except InvalidBatch:
+        pass
+    return found
+
+
 def guarded(disk: MemoryDisk, path: str, offset: int, length: int) -> bool:
     """Whether somebody could notice damage here: all that is not the unguarded beginning of an unproven batch."""
     size = disk.size(path)
     if size is None or offset >= size:
         return False
-    if not path.endswith((".log", ".swap", ".cleaned")):
+    if not path.endswith(LOGS):
         return True
     compacted = disk.size(f"{path.partition('/')[0]}/{COMPACTION}") is not None
     proven = 0 if compacted else below_recovery_point(disk, path)
