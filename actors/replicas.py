@@ -8,6 +8,12 @@ the replica starts empty and fetches again, since the controller has taken it ou
 Four files hold one line per partition: recovery points (below which all is durable), high watermarks, log starts, and
 how far the cleaner has come. They are written every second and at a clean stop. A recovery point is lowered durably
 before a log is cut below it.
+
+They go by name, and a name may get another log: the topic was deleted and made again, the partition moved away and
+back, the log was damaged. What they say of the earlier log would be taken for the new one's after a kill: the new one
+would look damaged for ending below its recovery point, or all of it committed. So before a log begins, each file is
+written without its name, and without all others whose log is gone. What is made durable of the new log is so after
+that. If power is lost before, the earlier log may be back without its point; the cluster does not count on it any more.
 """
 
 from __future__ import annotations
@@ -32,6 +38,8 @@ from .rounds import Round
 from .topic_configs import TopicConfigs
 
 PartitionKey = tuple[str, int]
+
+FILES = (RECOVERY_POINTS, HIGH_WATERMARKS, LOG_STARTS, CLEANED)
 
 CHECKPOINTS_PER_TICK = 1000
 """Partitions looked at in a second, about 2 us each."""
@@ -194,11 +202,11 @@ class Replicas:
             self.unread.pop(key, None)
             recovered = None
         if recovered is None:
-            self._forget(key)
+            self._begin_anew(key, ctx.disk)
         elif bug("forget-epoch-zero"):
             recovered = replace(recovered, epochs=tuple(entry for entry in recovered.epochs if entry.epoch > 0))
         log = Log.open(ctx.disk, directory, topic_id, _settings(configs), recovered)
-        log.cleaned = min(self._cleaned.pop(key, 0), log.end)
+        log.cleaned = min(self._cleaned.get(key, 0), log.end)
         hw = self._watermarks.get(key, 0)
         replica = Replica(state.partition, topic.name, log, hw, min_insync, configs.max_message_bytes)
         self.open[state.partition] = replica
@@ -235,8 +243,25 @@ class Replicas:
         self._watermarks.pop(key, None)
         self._starts.pop(key, None)
         self._cleaned.pop(key, None)
-        if self._points is not None:
-            self._points[key] = 0
+
+    def _begin_anew(self, key: PartitionKey, disk: Disk) -> None:
+        """Before a log begins: no file says anything of an earlier one of that name.
+
+        What an earlier life wrote may be no further than the page cache, so each file is written once in any case.
+        """
+        self._forget(key)
+        stale = [name for name in FILES if key in self._written.get(name, (key,))]
+        if not stale:
+            return
+        living = {*self.found, *self.unread, *((replica.topic, at.index) for at, replica in self.open.items())}
+        read = dict(zip(FILES, (self._points or {}, self._watermarks, self._starts, self._cleaned), strict=True))
+        for name in stale:
+            said = self._written.get(name, read[name])
+            left = {at: offset for at, offset in said.items() if at in living}
+            write_offsets(disk, name, left)
+            self._written[name] = left
+        if RECOVERY_POINTS in stale:
+            self._points = dict(self._written[RECOVERY_POINTS])
 
     def remove_strangers(self, image: MetadataImage, ctx: Context) -> list[str]:
         """Remove directories that no topic in the metadata owns, after a grace period (D15). Returns their names."""
@@ -293,8 +318,7 @@ class Replicas:
             starts[key] = self._starts.get(key, 0)
         self._points = points
         generation = disk.synced
-        files = ((RECOVERY_POINTS, points), (HIGH_WATERMARKS, watermarks), (LOG_STARTS, starts), (CLEANED, cleaned))
-        for name, offsets in files:
+        for name, offsets in zip(FILES, (points, watermarks, starts, cleaned), strict=True):
             if self._written.get(name, {} if name == CLEANED else None) != offsets:
                 generation = write_offsets(disk, name, offsets)
                 self._written[name] = dict(offsets)

@@ -378,3 +378,61 @@ def test_high_watermarks_are_written_too() -> None:
     copying.take(FetchedPartition(P0, ErrorCode.NONE, 0, 2, 0, records=None))
     replicas.checkpoint(ctx.disk)
     assert read_offsets(ctx.disk, HIGH_WATERMARKS).offsets == {("orders", 0): 2}
+
+
+# --- Another log of the same name ---
+
+
+@pytest.mark.parametrize("loses_power", [False, True], ids=["kill", "power"])
+@pytest.mark.parametrize("topic", [P0.topic, OTHER], ids=["moved back", "made again"])
+@pytest.mark.parametrize("way", ["deleted", "quarantined", "removed as a stranger", "gone before a kill"])
+def test_a_log_is_not_held_to_what_an_earlier_one_of_its_name_had_durable(
+    way: str, topic: TopicId, loses_power: bool
+) -> None:
+    """Seed 30065: moved away and back, and killed before the next checkpoint, the new log looked damaged."""
+    ctx = written("abcdef")
+    disk = disk_of(ctx)
+    replicas = recover(ctx)
+    if way == "removed as a stranger":
+        replicas.remove_strangers(MetadataImage(), ctx)
+    elif way == "quarantined":
+        opened(ctx, replicas)
+        replicas.quarantine(P0, ctx)
+    else:
+        opened(ctx, replicas)
+        replicas.delete(P0, ctx)
+    if way == "gone before a kill":
+        disk.crash()
+        replicas = recover(ctx)
+    _, replica = opened(ctx, replicas, topic)
+    replica.log.append(batch("x"), 0, WALL_MS)
+    replica.log.synced(flush_disk(disk))
+    (disk.power_loss if loses_power else disk.crash)()
+    [claim], _ = (replicas := recover(ctx)).claims(disk)
+    assert (claim.partition.topic, claim.end, claim.damaged) == (topic, 1, "")
+    assert content(opened(ctx, replicas, topic)[1].log) == "x"
+
+
+def test_a_log_does_not_begin_with_the_high_watermark_of_an_earlier_one_of_its_name() -> None:
+    ctx = written("abcdef")
+    replicas, replica = opened(ctx)
+    replica.hw = 6
+    replicas.checkpoint(ctx.disk)
+    replicas.delete(P0, ctx)
+    _, replica = opened(ctx, replicas, OTHER)
+    replica.log.append(batch("x"), 0, WALL_MS)
+    replica.log.synced(flush_disk(disk_of(ctx)))
+    disk_of(ctx).crash()
+    _, replica = opened(ctx, topic=OTHER)
+    assert (replica.log.end, replica.hw) == (1, 0)
+
+
+def test_a_log_that_begins_leaves_what_the_files_say_of_others() -> None:
+    ctx = written("abc")
+    replicas = recover(ctx)
+    what = image(OTHER)
+    what.apply([TopicCreated(P0.topic, "else"), PartitionCreated(P0, [1], [1], 1)], what.end)
+    replicas.ensure(what.partitions[P0], what, ctx)
+    assert read_offsets(ctx.disk, RECOVERY_POINTS).offsets == {("orders", 0): 3}
+    opened(ctx, replicas, OTHER)
+    assert read_offsets(ctx.disk, RECOVERY_POINTS).offsets == {}
