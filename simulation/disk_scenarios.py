@@ -79,8 +79,7 @@ def the_last_one_standing_loses_power(stage: Stage) -> None:
     anything: there is nobody left but a log that lacks what was acknowledged.
     """
     away = stage.others(stage.leader)[0]
-    stage.world.crash(away)
-    stage.until(lambda: not stage.in_sync(away))
+    stage.lose(away)
     victim = next(name for name in stage.others(stage.leader) if name != away)
     last = stage.leader
     stage.wait(0.5)

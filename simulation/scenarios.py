@@ -103,6 +103,11 @@ class Stage(Simulation):
         happened = self.world.run_while(lambda: not condition(), int(limit_s * 1e6))
         assert happened, "the scenario did not come to its point"
 
+    def lose(self, name: str) -> None:
+        """Kill a broker, and wait until it is out of the ISR."""
+        self.world.crash(name)
+        self.until(lambda: not self.in_sync(name))
+
     def cut(self, left: Sequence[str], right: Sequence[str]) -> None:
         """Nothing passes between them until `mend`."""
         self.network.cut(both_ways(left, right), NEVER)
@@ -299,8 +304,7 @@ def a_join_whose_answer_is_lost(stage: Stage) -> None:
     """The controller takes a follower in. The leader that asked for it does not hear so, and must count on it."""
     leader = stage.leader
     follower = stage.others(leader)[0]
-    stage.world.crash(follower)
-    stage.until(lambda: not stage.in_sync(follower))
+    stage.lose(follower)
     stage.world.start(follower)
     node = stage.world.hosts[leader]
 
@@ -320,8 +324,7 @@ def an_epoch_that_the_leader_never_had(stage: Stage) -> None:
     """
     first = stage.leader
     away, second = stage.others(first)
-    stage.world.crash(away)
-    stage.until(lambda: not stage.in_sync(away))
+    stage.lose(away)
     stage.cut([first], [second])
     stage.wait(0.05)
     stage.cut(stage.apps, [second])
@@ -371,8 +374,7 @@ def sessions_that_end_at_once(stage: Stage) -> None:
     equally long from then on.
     """
     away = stage.others(stage.leader)[0]
-    stage.world.crash(away)
-    stage.until(lambda: not stage.in_sync(away))
+    stage.lose(away)
     active = stage.active
     stage.cut(stage.machines.brokers, stage.controllers)
     stage.wait(2.7)
