@@ -94,6 +94,7 @@ class Fetcher:
         self._changed.pop(partition, None)
         self._resting.pop(partition, None)
         self._refused.pop(partition, None)
+        self._since.pop(partition, None)
         if self._sent.pop(partition, None) is not None:
             self._forgotten[partition] = None
 
