@@ -7,6 +7,9 @@ import argparse
 
 from .arguments import Commands, add_json, positive, seconds, whole
 
+WRITERS = ("barnabas", "confluent-kafka", "kafka-python", "aiokafka")
+"""As `bench.failover` has them, which is not imported to say what there is."""
+
 
 def register(commands: Commands) -> None:
     verbs = commands.add_group(
@@ -22,8 +25,7 @@ def register(commands: Commands) -> None:
             barnabas bench failover --client confluent-kafka --rest 12   through the Kafka port
         """,
     )
-    clients = ("barnabas", "confluent-kafka", "kafka-python", "aiokafka")
-    failover.add_argument("--client", choices=clients, default="barnabas", help="who writes (default: barnabas)")
+    failover.add_argument("--client", choices=WRITERS, default=WRITERS[0], help="who writes (default: barnabas)")
     failover.add_argument(
         "--rest", type=seconds, default=0.0, metavar="SECONDS", help="of calm before the next kill (default: 0)"
     )

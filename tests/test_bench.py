@@ -9,9 +9,12 @@ from typing import Any, cast
 
 import msgspec
 
+from barnabas.bench.failover import OURS
+from barnabas.bench.kafka_producers import CLIENTS
 from barnabas.bench.latency import EVERY, Latency, _Generator, _Ordered
 from barnabas.bench.machine import Machine, Meter, Moved
 from barnabas.bench.throughput import Load
+from barnabas.cli.bench import WRITERS
 
 RATE = 2_000
 MACHINE = Machine(2, "3", "system", 0.0, 0.1)
@@ -88,3 +91,7 @@ def test_brokers_that_are_not_ours_have_no_processor_time() -> None:
     assert moved.broker_cpu_s_per_million is None
     assert moved.client_cpu_s_per_million >= 0
     assert msgspec.json.decode(msgspec.json.encode(moved), type=Moved) == moved
+
+
+def test_every_client_that_can_write_through_a_failover_can_be_asked_for() -> None:
+    assert (OURS, *CLIENTS) == WRITERS
