@@ -155,12 +155,16 @@ class Nemesis:
             self._record(fault)
 
     def _watch(self) -> None:
-        """The supervisor: whoever died by itself is started again."""
+        """The supervisor: whoever died by itself is started again, and at once when everything works.
+
+        Whoever was told to stop before the healing ends when it has handed over what it leads, which may be after it.
+        """
         for name in self.servers:
             host = self.world.hosts[name]
             if host.node is None and name not in self._down and name not in self._dead:
                 self._note("died", f"{name}: {host.stopped}")
-                self._restart_later(name, int(self._supervisor[name].expovariate(1 / self.swarm.down_us)))
+                down_us = 0 if self.healed else int(self._supervisor[name].expovariate(1 / self.swarm.down_us))
+                self._restart_later(name, down_us)
         self.world.at(WATCH_US, self._watch)
 
     def _restart_later(self, name: str, delay: Micros) -> None:

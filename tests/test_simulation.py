@@ -15,6 +15,7 @@ import pytest
 from msgspec.structs import replace
 
 from barnabas.simulation.moves.disks import SlowDisk
+from barnabas.simulation.moves.processes import Stopped
 from barnabas.simulation.moves.spoilt_disks import known_by
 from barnabas.simulation.network import NEVER, both_ways
 from barnabas.simulation.parts import WORKLOADS
@@ -154,6 +155,21 @@ def test_a_flush_that_began_while_the_disk_was_slow_ends_when_everything_is_heal
     simulation.nemesis.heal()
     simulation.world.run_until(simulation.world.now + 100_000)
     assert host.flushing is not slow
+
+
+def test_a_broker_that_was_stopping_when_everything_was_healed_is_started_again_at_once() -> None:
+    """Seed 61002: it ended 0.8 s after the healing, and its supervisor let 19 s go by (L2)."""
+    simulation = Simulation(1, Options(shape=LITTLE, faults=False, workloads=()))
+    simulation.nemesis.swarm = replace(simulation.swarm, down_us=3_600_000_000)
+    simulation.start()
+    simulation.nemesis.begin(draw=False)
+    simulation.world.run_until(3_000_000)
+    host = simulation.world.hosts["b1"]
+    stopping = host.node
+    simulation.nemesis.strike(Stopped("b1"))
+    simulation.nemesis.heal()
+    assert host.node is stopping
+    assert simulation.world.run_while(lambda: host.node in (None, stopping), 5_000_000)
 
 
 def test_the_last_one_who_may_lead_a_partition_is_not_spoilt_also_when_it_does_not_run() -> None:
