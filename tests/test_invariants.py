@@ -7,6 +7,7 @@ back, and the oracle looks again.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from random import Random
 from typing import Any, cast
 
 import pytest
@@ -37,7 +38,10 @@ from barnabas.simulation.oracle import Violation
 from barnabas.simulation.run import Options, Simulation
 from barnabas.simulation.swarm import Shape
 from barnabas.simulation.views import raft_of, replicas_of
+from barnabas.storage.log import Log
+from barnabas.storage.memory import MemoryDisk
 from barnabas.storage.records import Record, encode_batch, patch
+from barnabas.storage.settings import LogSettings
 
 SHAPE = Shape(partitions=1, producers=1, unsafe_producers=0, consumers=1, produce_every_ms=30)
 
@@ -368,6 +372,22 @@ def p17_fresh(calm: Calm) -> None:
     calm.look(calm.leader)
 
 
+def counted_for_more(calm: Calm) -> None:
+    number = next(member for member in calm.state.isr if member != calm.state.leader)
+    calm.replica(calm.leader).leading.followers[number].end = 10**6
+    calm.copy(calm.leader).key = ()
+    calm.look(calm.leader)
+
+
+def counted_for_another_log(calm: Calm) -> None:
+    """What was damaged is replaced by an empty log, and the leader's term goes on."""
+    calm.sim.oracle.lossy.add(calm.follower.name)
+    replica = calm.replica(calm.follower)
+    replica.log = Log.open(MemoryDisk(Random(1)), "orders-0", bytes(16), LogSettings(), None)
+    replica.copying.hw = 0
+    calm.look(calm.follower)
+
+
 def p18(calm: Calm) -> None:
     calm.sim.leaders.fetched.clear()
     before = replace(calm.state, isr=(calm.state.leader,))
@@ -426,6 +446,7 @@ FORGERIES: dict[str, list[Callable[[Calm], None]]] = {
     "R13": [r13],
     "R15": [r15],
     "DURABLE": [durable],
+    "COUNTED": [counted_for_more, counted_for_another_log],
     "P1": [p1],
     "P2": [p2],
     "P3": [p3],
@@ -532,5 +553,5 @@ def test_a_calm_cluster_breaks_no_promise_and_tests_most() -> None:
     calm.say(calm.leader, "b1", FetchLeadership(1, None))
     held = set(calm.sim.oracle.premises)
     assert {"R1", "R2", "R3", "R4", "R5", "R7", "R10", "R11"} <= held
-    assert {"P1", "P9", "P10"} <= held
+    assert {"P1", "P9", "P10", "COUNTED"} <= held
     assert {"P2", "P3", "P4", "P5", "P6", "P8", "P11", "P12", "P14", "P15", "P16", "P17", "P20", "P21", "P22"} <= held

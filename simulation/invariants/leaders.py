@@ -1,9 +1,11 @@
-"""Partition leaders and who may become one: P4, P5, P6, P16, P17, P18.
+"""Partition leaders and who may become one: P4, P5, P6, P16, P17, P18, and COUNTED.
 
 P4 a leader of the current epoch has everything committed. P5 so has whoever could be elected next: the earliest warning
 that there is. P6 a leader's maximal ISR covers whatever the controller may have. P16 one process ever appends as leader
 in an epoch. P17 a high watermark counts only what followers proved by a fetch in this epoch. P18 a follower joins the
-ISR only after it has reached the start of the leader's epoch in it.
+ISR only after it has reached the start of the leader's epoch in it. COUNTED what the leader of the current epoch takes
+a member of its maximal ISR for, that member's present log has. Bytes may go bad while a leader's term goes on, but a
+log may not be replaced then, nor be cut below what it proved: the leader would count its predecessor's records for it.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 from ...actors.messages import Envelope, Fetch, Partition
 from ...cluster.world import Host, World
 from ..oracle import Checker
-from ..views import LeadingView, PartitionStateView, ProposalView, images_of, replicas_of
+from ..views import LeadingView, PartitionStateView, ProposalView, broker_epoch_of, images_of, leading_of, replicas_of
 from .copies import CopiesChecker, Copy
 from .metadata import MetadataChecker
 
@@ -44,6 +46,8 @@ class LeadersChecker(Checker):
         for copy in self.copies.changed:
             if copy.leading is not None:
                 self._leader(world, host, copy, copy.leading)
+            elif copy.fresh:
+                self._replaced(world, host, copy.partition)
         for partition in self._touched():
             self._candidates(world, partition)
 
@@ -75,6 +79,8 @@ class LeadersChecker(Checker):
                 self._complete(copy, leading)
         if current and state is not None:
             self._superset(copy, leading, state)
+            for member in leading.maximal_isr:
+                self._counted(world, copy.partition, leading, member)
         if copy.moved[1] > copy.moved[0]:
             self._fenced(copy, leading)
         proposal = leading.proposal
@@ -101,6 +107,33 @@ class LeadersChecker(Checker):
             self.violated(
                 "P6", f"{copy.host} counts {leading.maximal_isr} for {_name(copy)}, but the controller has {state}"
             )
+
+    def _counted(self, world: World, partition: Partition, leading: LeadingView, member: int) -> None:
+        """Also of a member whose disk was spoilt: what rots stays as long as it was, until it is replaced."""
+        broker, progress = self.metadata.brokers.get(member), leading.followers.get(member)
+        if broker is None or progress is None:
+            return
+        host = world.hosts[broker.endpoint]
+        replica = replicas_of(host).get(partition)
+        present = progress.broker_epoch == broker_epoch_of(host)  # else this life has proven nothing yet
+        if replica is None or not present or replica.leader_epoch != leading.epoch:
+            return
+        self.premise("COUNTED")
+        if progress.end > replica.log.end:
+            what = f"{progress.end} of {partition.topic[:6]}-{partition.index} are counted for {host.name}"
+            self.violated("COUNTED", f"{what} in epoch {leading.epoch}, its log ends at {replica.log.end}")
+
+    def _replaced(self, world: World, host: Host, partition: Partition) -> None:
+        """A follower's log has just been opened, maybe in place of another one."""
+        state = self.metadata.partitions.get(partition)
+        leader = None if state is None else self.metadata.brokers.get(state.leader)
+        if state is None or leader is None:
+            return
+        replica = replicas_of(world.hosts[leader.endpoint]).get(partition)
+        leading = None if replica is None else leading_of(replica)
+        number = next((n for n, broker in self.metadata.brokers.items() if broker.endpoint == host.name), -1)
+        if leading is not None and leading.epoch == state.leader_epoch and number in leading.maximal_isr:
+            self._counted(world, partition, leading, number)
 
     def _fenced(self, copy: Copy, leading: LeadingView) -> None:
         me = next((n for n, broker in self.metadata.brokers.items() if broker.endpoint == copy.host), -1)
