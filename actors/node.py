@@ -126,6 +126,7 @@ class Node:
         self.now = Millis(0)
         self.wall = Millis(0)
         self.dropped = 0  # messages for another life, or for an actor that does not live here
+        self.ran: set[str] = set()  # who has handled anything since a watcher emptied it: the others are as before
         self._contexts = {name: _Context(self, name) for name in actors}
         self._lives: dict[str, Incarnation] = {}  # by endpoint and by route: the life last heard from
         self._timers: dict[tuple[str, Timer], tuple[Millis, int]] = {}
@@ -145,6 +146,7 @@ class Node:
     def start(self, now: Millis, wall: Millis) -> None:
         """Begin: every actor recovers from the disk."""
         self.now, self.wall = now, wall
+        self.ran.update(self.actors)
         for name, actor in self.actors.items():
             actor.on_start(self._contexts[name])
         self._drain()
@@ -165,12 +167,14 @@ class Node:
             self.dropped += type(body) is not Reborn
             return
         sender = address(origin, actor_of(Address(envelope.sender)))
+        self.ran.add(envelope.to)
         actor.on_message(sender, body, self._contexts[envelope.to])
         self._drain()
 
     def tell(self, actor: str, message: Message, now: Millis, wall: Millis) -> None:
         """The process itself says something to one of its actors."""
         self.now, self.wall = now, wall
+        self.ran.add(actor)
         self.actors[actor].on_message(LOCAL, message, self._contexts[actor])
         self._drain()
 
@@ -179,6 +183,7 @@ class Node:
         self.now, self.wall = now, wall
         known = self._lives.pop(node, Incarnation(0))
         gone = PeerGone(node, incarnation or known, disconnected_at=now)
+        self.ran.update(self.actors)
         for name, actor in self.actors.items():
             actor.on_message(LOCAL, gone, self._contexts[name])
         self._drain()
@@ -186,6 +191,7 @@ class Node:
     def peer_back(self, node: str, now: Millis, wall: Millis) -> None:
         """The connection to `node` had dropped and is there again: a hint to all actors."""
         self.now, self.wall = now, wall
+        self.ran.update(self.actors)
         for name, actor in self.actors.items():
             actor.on_message(LOCAL, PeerBack(node), self._contexts[name])
         self._drain()
@@ -195,6 +201,7 @@ class Node:
         self.now, self.wall = now, wall
         self._lives.pop(route, None)
         gone = RouteGone(route)
+        self.ran.update(self.actors)
         for name, actor in self.actors.items():
             actor.on_message(LOCAL, gone, self._contexts[name])
         self._drain()
@@ -207,6 +214,7 @@ class Node:
             if self._timers.get((name, timer)) != (due, sequence):
                 continue
             del self._timers[name, timer]
+            self.ran.add(name)
             self.actors[name].on_timer(timer, self._contexts[name])
             self._drain()
 
@@ -220,6 +228,7 @@ class Node:
             else:
                 keep.append((after, outgoing))
         self._held = keep
+        self.ran.update(self.actors)
         for name, actor in self.actors.items():
             actor.on_synced(generation, self._contexts[name])
         self._drain()
@@ -228,6 +237,7 @@ class Node:
         """A submitted job has ended."""
         self.now, self.wall = now, wall
         name, job = self._jobs.pop(job_id)
+        self.ran.add(name)
         self.actors[name].on_job(JobDone(job_id, job, result, error), self._contexts[name])
         self._drain()
 
@@ -297,4 +307,5 @@ class Node:
             if actor is None:
                 self.dropped += 1
                 continue
+            self.ran.add(name)
             actor.on_message(sender, message, self._contexts[name])

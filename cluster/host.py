@@ -63,6 +63,7 @@ class Host:
         self.paused_until: Micros = 0
         self.flushing: Flush | None = None  # what is under way
         self.alarm: Micros | None = None  # when its next timer is scheduled
+        self.alarm_for = (Millis(-1), 0)  # that timer's deadline, and the rate of the clock that it was reckoned with
         self.stopped: str | None = None  # why the process ended by itself
         self.slowness = 1  # multiplies flush and job times
         self.cpu_us: Micros = 0  # what each input costs: until then it handles nothing else

@@ -246,6 +246,7 @@ class World:
         if node is None:
             return
         host.busy_until = self.now + host.cpu_us
+        node.ran.clear()
         try:
             action()
         except self.lets_die as error:
@@ -287,7 +288,7 @@ class World:
         def run() -> None:
             if host.life != life:
                 return
-            if host.backlog or self.now < host.ready_at(self.now):
+            if host.backlog or self.now < host.paused_until or self.now < host.busy_until:
                 host.backlog.append((life, action))
                 self._drain_later(host)
             else:
@@ -365,10 +366,13 @@ class World:
         deadline = node.deadline if node is not None else None
         if deadline is None:
             return
-        due = max(self.now, host.clock.due(deadline))
-        if host.alarm is not None and self.now <= host.alarm <= due:
+        alarm, now = host.alarm, self.now
+        if alarm is not None and now <= alarm and host.alarm_for == (deadline, host.clock.rate_ppm):
+            return  # what most inputs leave as it is
+        due = max(now, host.clock.due(deadline))
+        if alarm is not None and now <= alarm <= due:
             return
-        host.alarm = due
+        host.alarm, host.alarm_for = due, (deadline, host.clock.rate_ppm)
         self.later(host, due - self.now, lambda: self._ring(host, due))
 
     def _ring(self, host: Host, due: Micros) -> None:

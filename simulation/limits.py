@@ -37,7 +37,8 @@ class BoundedWorld(World):
     def step(self) -> bool:
         more = super().step()
         if self.now != self._instant:
-            self._instant, self._count = self.now, 0
+            self._instant, self._count = self.now, 1
+            return more
         self._count += 1
         if self._count > AT_ONE_INSTANT:
             sentence = f"{self._count} events, and time does not move"

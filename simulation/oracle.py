@@ -2,7 +2,8 @@
 
 It stands outside of the code under test and watches a World: what is sent, what is delivered, and the state of the
 host that has just handled something. Checkers (`invariants/`) are asked in a fixed order and keep their own ghost
-state. They are incremental: each looks only at the host at hand, and only if what it cares about has changed there.
+state. They are incremental: each looks only at the host at hand, only if an actor has run there whose state it cares
+about (actors share no memory), and in detail only at what has changed.
 
 A checker says `premise(name)` each time the *if* of an invariant held, so a run can tell how often it really tested
 anything; an invariant whose premise never holds proves nothing. What a checker finds is a `Violation`, raised out of
@@ -12,10 +13,10 @@ the world's pump: the run ends at the very event that broke the promise.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from typing import ClassVar, NoReturn
+from collections.abc import Callable, Iterable
+from typing import ClassVar, NamedTuple, NoReturn
 
-from ..actors.kernel import Address, Event
+from ..actors.kernel import Address, Event, Message
 from ..actors.messages import Envelope
 from ..cluster.world import Host, World
 from ..storage.memory import MemoryDisk
@@ -44,6 +45,15 @@ class Checker:
     clients_too: ClassVar[bool] = False
     """Whether `handled` is to be called for hosts without a server as well; most have no business there."""
 
+    looks_at: ClassVar[frozenset[str] | None] = None
+    """The actors by whose state `handled` judges: it is called if one of them has run. None: after every input."""
+
+    says: ClassVar[tuple[type[Message], ...] | None] = None
+    """The messages that `sent` is called for. None: all."""
+
+    hears: ClassVar[tuple[type[Message], ...] | None] = None
+    """The messages that `delivered` is called for. None: all."""
+
     def sent(self, world: World, source: str, to: str, envelope: Envelope) -> None:
         """Let out by `source`; its state is not looked at yet (`oracle.look` does that early)."""
 
@@ -52,6 +62,9 @@ class Checker:
 
     def handled(self, world: World, host: Host) -> None:
         """A host has handled an input."""
+
+    def passed(self) -> None:
+        """In place of `handled`, where none of the actors has run that this one looks at."""
 
     def happened(self, world: World, host: Host, actor: Address, event: Event) -> None:
         """An actor emitted an event."""
@@ -68,6 +81,18 @@ class Checker:
         self.oracle.violated(invariant, sentence)
 
 
+class _Lookers(NamedTuple):
+    """Who is called for one kind of input."""
+
+    handled: tuple[Callable[[World, Host], None], ...]
+    passed: tuple[Callable[[], None], ...]
+
+
+def _ran(host: Host) -> frozenset[str]:
+    node = host.node
+    return frozenset(node.ran) if node is not None else frozenset()
+
+
 class Oracle:
     """An `Observer` of a World, made of checkers."""
 
@@ -81,11 +106,12 @@ class Oracle:
         self._looked = (-1, "")
         for checker in self.checkers:
             checker.oracle = self
-        self._sent = [c.sent for c in self.checkers if type(c).sent is not Checker.sent]
-        self._delivered = [c.delivered for c in self.checkers if type(c).delivered is not Checker.delivered]
-        looking = [c for c in self.checkers if type(c).handled is not Checker.handled]
-        self._handled = [c.handled for c in looking]
-        self._handled_clients = [c.handled for c in looking if c.clients_too]
+        self._sent = [c for c in self.checkers if type(c).sent is not Checker.sent]
+        self._sent_of: dict[type, list[Callable[[World, str, str, Envelope], None]]] = {}  # by message: who is told
+        self._delivered = [c for c in self.checkers if type(c).delivered is not Checker.delivered]
+        self._delivered_of: dict[type, list[Callable[[World, str, Envelope], None]]] = {}
+        self._looking = [c for c in self.checkers if type(c).handled is not Checker.handled]
+        self._lookers: dict[tuple[bool, frozenset[str] | None], _Lookers] = {}  # at a server or not; who has run
         self._happened = [c.happened for c in self.checkers if type(c).happened is not Checker.happened]
 
     def violated(self, invariant: str, sentence: str) -> NoReturn:
@@ -93,24 +119,44 @@ class Oracle:
         world = self._world
         raise Violation(invariant, sentence, world.now if world else 0, world.steps if world else 0)
 
-    def look(self, world: World, host: Host) -> None:
-        """Let the checkers see the host's new state now: for those that judge a message by it."""
+    def look(self, world: World, host: Host, ran: frozenset[str] | None = None) -> None:
+        """Let the checkers see the host's new state now: for those that judge a message by it.
+
+        `ran` names the actors that may be in another state than before. None: all of them.
+        """
         node = host.node
         if node is None:
             return
-        if "broker" not in node.actors and "controller" not in node.actors:
-            for handled in self._handled_clients:
+        server = "broker" in node.actors or "controller" in node.actors
+        found = self._lookers.get((server, ran))
+        if found is None:
+            found = self._lookers[server, ran] = self._looking_at(ran, server=server)
+        for passed in found.passed:
+            passed()
+        disk = host.disk
+        if not server or not isinstance(disk, MemoryDisk):
+            for handled in found.handled:
                 handled(world, host)
             return
-        disk = host.disk
-        if isinstance(disk, MemoryDisk):
-            disk.all_readable = True
+        disk.all_readable = True
         try:
-            for handled in self._handled:
+            for handled in found.handled:
                 handled(world, host)
         finally:
-            if isinstance(disk, MemoryDisk):
-                disk.all_readable = False
+            disk.all_readable = False
+
+    def _looking_at(self, ran: frozenset[str] | None, *, server: bool) -> _Lookers:
+        """Who looks at a host on which these actors have run, and who is only told that others have."""
+        looking: list[Checker] = []
+        passing: list[Checker] = []
+        for checker in self._looking:
+            if server or checker.clients_too:
+                looks = ran is None or checker.looks_at is None or not checker.looks_at.isdisjoint(ran)
+                (looking if looks else passing).append(checker)
+        return _Lookers(
+            tuple(checker.handled for checker in looking),
+            tuple(checker.passed for checker in passing if type(checker).passed is not Checker.passed),
+        )
 
     def at_rest(self, world: World) -> None:
         """The last look, after convergence."""
@@ -124,13 +170,23 @@ class Oracle:
         self._world = world
         if self._sent and self._looked != (world.steps, source):
             self._looked = (world.steps, source)
-            self.look(world, world.hosts[source])
-        for sent in self._sent:
+            host = world.hosts[source]
+            self.look(world, host, _ran(host))
+        kind = type(envelope.body)
+        told = self._sent_of.get(kind)
+        if told is None:
+            told = self._sent_of[kind] = [c.sent for c in self._sent if c.says is None or kind in c.says]
+        for sent in told:
             sent(world, source, to, envelope)
 
     def delivered(self, world: World, target: str, envelope: Envelope) -> None:
         self._world = world
-        for delivered in self._delivered:
+        kind = type(envelope.body)
+        told = self._delivered_of.get(kind)
+        if told is None:
+            told = [c.delivered for c in self._delivered if c.hears is None or kind in c.hears]
+            self._delivered_of[kind] = told
+        for delivered in told:
             delivered(world, target, envelope)
 
     def handled(self, world: World, host: Host) -> None:
@@ -138,7 +194,7 @@ class Oracle:
         if self._looked == (world.steps, host.name):
             self._looked = (-1, "")  # it was looked at when it spoke
             return
-        self.look(world, host)
+        self.look(world, host, _ran(host))
 
     def happened(self, world: World, host: Host, actor: Address, event: Event) -> None:
         self._world = world

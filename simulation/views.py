@@ -193,7 +193,7 @@ def broker_epoch_of(host: Host) -> int:
 def leading_of(replica: ReplicaView) -> LeadingView | None:
     """The term of a replica that leads."""
     role = replica.role
-    return cast("LeadingView", role) if hasattr(role, "maximal_isr") else None
+    return cast("LeadingView", role) if hasattr(type(role), "maximal_isr") else None  # without asking for it
 
 
 class DurableReader:

@@ -189,7 +189,9 @@ class Log(Swapping):
     @property
     def recovery_point(self) -> int:
         """What may be checkpointed now: all below is really durable. 0 while a reset is not."""
-        return 0 if self._reset is not None else min(self._safe_end, self.end)
+        if self._reset is not None:
+            return 0
+        return min(self._safe_end, self.end)
 
     @property
     def last_epoch(self) -> int:

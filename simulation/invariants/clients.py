@@ -52,6 +52,10 @@ class _Request(msgspec.Struct, frozen=True):
 class ClientsChecker(Checker):
     """Watches the conversations of producers and consumers with brokers."""
 
+    looks_at = frozenset(("broker",))
+    says = (Produced, Consumed, OffsetsFound)
+    hears = (Produce, FindOffsets)
+
     def __init__(self, metadata: MetadataChecker, copies: CopiesChecker, *, fsync: bool = True) -> None:
         self.metadata = metadata
         self.copies = copies

@@ -20,7 +20,9 @@ STOPPED_US = 1_000_000
 
 
 class ContactChecker(Checker):
-    """Looks at what reaches each leader."""
+    """Looks at what reaches each leader. That time passes is enough: `handled` is for every input."""
+
+    hears = (Fetch,)
 
     def __init__(self) -> None:
         self._heard: dict[tuple[str, int, int, int], Micros] = {}  # host, life, epoch, voter

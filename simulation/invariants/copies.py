@@ -67,9 +67,12 @@ class History(msgspec.Struct):
 class CopiesChecker(Checker):
     """Keeps `copies` and `histories`, and `changed`: the copies that the last input changed."""
 
+    looks_at = frozenset(("broker",))
+
     def __init__(self, metadata: MetadataChecker) -> None:
         self.metadata = metadata
         self.copies: dict[tuple[str, Partition], Copy] = {}
+        self._at: dict[str, dict[Partition, Copy]] = {}  # the same by host
         self.histories: dict[Partition, History] = {}
         self.changed: list[Copy] = []
         self._images: dict[str, tuple[int, int, int]] = {}  # by host: its life, its broker's image's end, its replicas
@@ -96,19 +99,24 @@ class CopiesChecker(Checker):
             and host.name not in self.oracle.lossy
         )
 
+    def passed(self) -> None:
+        self.changed = []
+
     def handled(self, world: World, host: Host) -> None:
         self.changed = []
         open_here = replicas_of(host)
         self._forget_removed(host, open_here)
+        here = self._at.setdefault(host.name, {})
+        life = host.life
         for partition, replica in open_here.items():
-            place = (host.name, partition)
-            copy = self.copies.get(place)
+            copy = here.get(partition)
             if copy is None:
-                copy = self.copies[place] = Copy(host.name, partition, Mirror(self.history(partition).anchors))
-            log = replica.log
-            leading = leading_of(replica)
-            term = (leading.epoch, leading.partition_epoch, len(leading.maximal_isr)) if leading is not None else ()
-            key = (host.life, log.start, log.end, log.recovery_point, replica.hw, replica.leader_epoch, *term)
+                copy = Copy(host.name, partition, Mirror(self.history(partition).anchors))
+                here[partition] = self.copies[host.name, partition] = copy
+            log, leading = replica.log, leading_of(replica)
+            key: tuple[int, ...] = (life, log.start, log.end, log.recovery_point, replica.hw, replica.leader_epoch)
+            if leading is not None:
+                key += (leading.epoch, leading.partition_epoch, len(leading.maximal_isr))
             if key == copy.key and log is copy.log and leading is copy.leading:
                 continue
             copy.key = key
@@ -135,6 +143,7 @@ class CopiesChecker(Checker):
         for partition, state in image.partitions.items():
             if number not in state.replicas and partition not in open_here:
                 self.copies.pop((host.name, partition), None)
+                self._at.get(host.name, {}).pop(partition, None)
 
     def seen(self, partition: Partition) -> bool:
         """Whether all copies could be seen. A leader that nobody sees may commit what nobody knows of."""

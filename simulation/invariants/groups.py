@@ -77,6 +77,9 @@ class GroupsChecker(Checker):
     """Watches coordinators, members, and what they say to each other."""
 
     clients_too = True
+    looks_at = frozenset(("groups", "consumer"))
+    says = (OffsetsCommitted, OffsetsFetched, GroupHeartbeatDone)
+    hears = (CommitOffsets, FetchOffsets, GroupHeartbeat)
 
     def __init__(self, run: Simulation) -> None:
         self.run = run

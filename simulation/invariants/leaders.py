@@ -21,6 +21,9 @@ from .metadata import MetadataChecker
 class LeadersChecker(Checker):
     """Looks at the copies that the last input changed, and at the decisions that it brought."""
 
+    looks_at = frozenset(("controller", "broker"))
+    hears = (Fetch,)
+
     def __init__(self, metadata: MetadataChecker, copies: CopiesChecker) -> None:
         self.metadata = metadata
         self.copies = copies

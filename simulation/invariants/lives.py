@@ -15,6 +15,8 @@ The contents are those of batches when they were first seen, before any cleaner 
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator
+from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol, cast
 
 import msgspec
@@ -29,7 +31,7 @@ from ...storage.cleaning import Cleaning
 from ...storage.log import CorruptLog, Log
 from ...storage.memory import MemoryDisk
 from ...storage.producers import ProducerStates
-from ...storage.records import Record, decode_batch, iter_headers
+from ...storage.records import BatchHeader, Record, decode_batch, iter_headers
 from ...storage.recovery import read_start
 from ..oracle import Checker
 from ..views import DurableReader, ReplicaView, images_of, leading_of, replicas_of
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 
 FOLLOWED_US = 3_000_000
 """By then followers have heard where their leader's log begins, and know that it is committed."""
+
+_BASE_AND_SIZE = attrgetter("base", "size")
 
 WATCHED = ("expiring", "table")
 """Topics whose contents are remembered."""
@@ -75,13 +79,41 @@ class Contents(msgspec.Struct):
         return offsets[place] if place < len(offsets) else None
 
 
+class Batches:
+    """Batches by their bytes, so that what all replicas have is decoded once. To remember them changes nothing."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, tuple[BatchHeader, list[Record]]] = {}
+
+    def decoded(self, batch: bytes) -> tuple[BatchHeader, list[Record]]:
+        """What is in one batch. Raises InvalidBatch."""
+        known = self._known.get(batch)
+        if known is None:
+            [(_, header)] = iter_headers(batch)
+            known = self._known[batch] = (header, decode_batch(batch))
+        return known
+
+    def whole(self, data: bytes) -> Iterator[tuple[BatchHeader, list[Record]]]:
+        """The batches that fill `data`. Raises InvalidBatch at what is not one."""
+        position = 0
+        while position < len(data):
+            end = position + 12 + int.from_bytes(data[position + 8 : position + 12])  # offset, then what follows
+            yield self.decoded(data[position:end])
+            position = end
+
+
 class LivesChecker(Checker):
     """See the module's essay."""
+
+    looks_at = frozenset(("broker",))
+    says = (Consumed, RecordsDeleted)
+    hears = (DeleteRecords,)
 
     def __init__(self, run: Simulation) -> None:
         self.run = run
         self.copies: CopiesChecker = run.copies
         self.contents: dict[Partition, Contents] = {}
+        self._batches = Batches()
         self.asked: dict[Partition, int] = {}  # the highest offset up to which somebody wanted records deleted
         self._requests: dict[tuple[str, int, Partition], int] = {}  # client, request -> offset
         self._looked: dict[tuple[str, Partition], object] = {}  # the segments of a compacted log as they were judged
@@ -122,7 +154,7 @@ class LivesChecker(Checker):
             data = log.read(line.base, 1, limit=log.end)
             position, header = next(iter_headers(data))
             if (header.base_offset, header.crc) == (line.base, line.crc):
-                batch = decode_batch(data[position : position + header.size])
+                batch = self._batches.decoded(bytes(data[position : position + header.size]))[1]
                 contents.batches[line.base, line.epoch] = batch
         committed = self.copies.history(copy.partition).order
         while contents.seen < len(committed):
@@ -159,7 +191,7 @@ class LivesChecker(Checker):
             return
         place = (host.name, partition)
         hw = self._hw[place] = max(replica.hw, self._hw.get(place, 0))  # what a restarted broker has forgotten
-        fingerprint = (log, log.start, tuple((segment.base, segment.size) for segment in log.segments[:-1]))
+        fingerprint = (log, log.start, tuple(map(_BASE_AND_SIZE, log.segments[:-1])))
         if self._looked.get(place) == fingerprint:
             return
         self._looked[place] = fingerprint
@@ -168,14 +200,14 @@ class LivesChecker(Checker):
         if contents.seen == 0 or not self.copies.seen(partition):
             return
         try:
-            present, states = _read(log)
+            present, states = self._read(log)
         except CorruptLog as damage:
             self.violated("P25", f"{host.name} cannot read {log.directory}: {damage}")
         self.premise("P25 log")
         known = max(contents.records, default=-1) + 1
         for offset in range(log.start, min(end, known)):
             record, found = contents.records.get(offset), present.get(offset)
-            if record is None:
+            if record is None or found is record:
                 continue
             if found is not None:
                 if found != record:
@@ -215,6 +247,21 @@ class LivesChecker(Checker):
             if found != expected and not (found is None and expected.value is None):
                 self.violated("KEYS", f"{_at(host, log)} ends with {found} below {end}, the last one was {expected}")
 
+    def _read(self, log: Log) -> tuple[dict[int, Record], ProducerStates]:
+        """Everything that is in a log."""
+        found: dict[int, Record] = {}
+        states = ProducerStates()
+        offset = log.start
+        while offset < log.end:
+            data = bytes(log.read(offset, 1 << 20, limit=log.end))
+            assert data, f"{log.directory} gives nothing at {offset}, and ends at {log.end}"
+            for header, records in self._batches.whole(data):
+                states.apply(header)
+                for record in records:
+                    found[record.offset] = record
+                offset = header.next_offset
+        return found, states
+
     # --- What clients are told ---
 
     def delivered(self, world: World, target: str, envelope: Envelope) -> None:
@@ -240,8 +287,8 @@ class LivesChecker(Checker):
     def _served(self, source: str, partition: Partition, contents: Contents, data: bytes) -> None:
         if not self.copies.seen(partition):
             return
-        for position, header in iter_headers(data):
-            for record in decode_batch(data[position : position + header.size]):
+        for _, records in self._batches.whole(data):
+            for record in records:
                 self.premise("P21")
                 if contents.records.get(record.offset, record) != record:
                     what = f"{source} served {record} of {partition.index}"
@@ -312,29 +359,13 @@ class LivesChecker(Checker):
                 starts[copy.host] = copy.log.start
                 log = cast("Log", copy.log)
                 known = max(contents.records, default=-1) + 1
-                self._ends(world.hosts[copy.host], log, contents, _read(log)[0], min(log.end, known))
+                self._ends(world.hosts[copy.host], log, contents, self._read(log)[0], min(log.end, known))
             if world.now - self._moved.get(partition, -FOLLOWED_US) < FOLLOWED_US:
                 continue  # time goes on, and records go on expiring
             self.premise("START")
             leader = self.run.metadata.brokers[state.leader].endpoint
             if any(start < starts.get(leader, 0) for start in starts.values()):
                 self.violated("START", f"partition {partition.index} begins at {starts}, {leader} leads")
-
-
-def _read(log: Log) -> tuple[dict[int, Record], ProducerStates]:
-    """Everything that is in a log."""
-    found: dict[int, Record] = {}
-    states = ProducerStates()
-    offset = log.start
-    while offset < log.end:
-        data = bytes(log.read(offset, 1 << 20, limit=log.end))
-        assert data, f"{log.directory} gives nothing at {offset}, and ends at {log.end}"
-        for position, header in iter_headers(data):
-            states.apply(header)
-            for record in decode_batch(data[position : position + header.size]):
-                found[record.offset] = record
-            offset = header.next_offset
-    return found, states
 
 
 def _at(host: Host, log: Log) -> str:

@@ -26,6 +26,9 @@ from .quorum import QuorumChecker
 class MetadataChecker(Checker):
     """Also the keeper of the truth: `partitions` and `brokers` as of offset `end`."""
 
+    looks_at = frozenset(("controller", "broker"))
+    says = (MetadataUpdate, LeadershipUpdate, MetadataRange, Leadership, Registered)
+
     def __init__(self, quorum: QuorumChecker) -> None:
         self.quorum = quorum
         self.end = 0
@@ -36,6 +39,9 @@ class MetadataChecker(Checker):
         self.min_insync: dict[Partition, int] = {}
         self._hashes: dict[int, object] = {}
         self._seen: dict[tuple[str, str], tuple[int, int]] = {}  # host, actor -> life, end of its image
+
+    def passed(self) -> None:
+        self.changed = []
 
     def handled(self, world: World, host: Host) -> None:
         self.changed = []

@@ -37,6 +37,9 @@ class _Seen(msgspec.Struct):
 class QuorumChecker(Checker):
     """All controllers' `Raft`, watched together."""
 
+    looks_at = frozenset(("controller",))
+    says = (Vote, Voted, BeginEpoch, Fetch, Fetched)
+
     def __init__(self) -> None:
         self.seen: dict[str, _Seen] = {}
         self.leaders: dict[int, tuple[int, str, int]] = {}  # epoch -> voter, host, life
@@ -197,8 +200,6 @@ class QuorumChecker(Checker):
 
     def sent(self, world: World, source: str, to: str, envelope: Envelope) -> None:
         body = envelope.body
-        if not isinstance(body, Vote | Voted | BeginEpoch | Fetch | Fetched):
-            return
         seen = self.seen.get(source)
         if seen is None or not envelope.sender.endswith("/controller"):
             return
@@ -211,7 +212,7 @@ class QuorumChecker(Checker):
         elif isinstance(body, Fetch):
             if len(body.wanted) == 1 and body.wanted[0].partition == METADATA:
                 epoch = body.wanted[0].leader_epoch
-        elif len(body.partitions) == 1 and body.partitions[0].partition == METADATA:
+        elif isinstance(body, Fetched) and len(body.partitions) == 1 and body.partitions[0].partition == METADATA:
             epoch = body.partitions[0].leader_epoch
         host = world.hosts[source]
         if epoch > seen.shown:

@@ -29,6 +29,8 @@ class MovingView(PartitionStateView, Protocol):
 class ReassignmentsChecker(Checker):
     """Looks at every step of every partition, in the order in which the truth takes them."""
 
+    looks_at = frozenset(("controller", "broker"))
+
     def __init__(self, metadata: MetadataChecker) -> None:
         self.metadata = metadata
 

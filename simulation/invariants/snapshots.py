@@ -17,6 +17,8 @@ from ..views import DurableReader, raft_of
 class SnapshotsChecker(Checker):
     """Looks at a controller when the start of its log has moved."""
 
+    looks_at = frozenset(("controller",))
+
     def __init__(self) -> None:
         self._seen: dict[str, tuple[int, int]] = {}  # host -> its life, and where its log began
 
