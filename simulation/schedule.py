@@ -10,6 +10,8 @@ rates of the run in its head, then one line per step, a fault or a command of a 
 Chance that is no step (how long each message takes, what becomes of pending pages) still comes from the seed, from
 streams of their own. So the same code replays a schedule to the byte; other code meets the same misfortunes at the same
 times, on a network of the same kind.
+
+What broke a promise once stays, shrunk, below `tests/schedules`: `docs/simulation.md` says what a replay proves.
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ class Schedule(msgspec.Struct, frozen=True):
     steps: tuple[Step, ...]
     found: str = ""  # the invariant or anomaly that is broken, if any
     bugs: tuple[str, ...] = ()  # historic bugs that were switched on
+    mended: str = ""  # the commit that mended what it found
 
     def dump(self) -> bytes:
         """The lines of a file."""
@@ -51,6 +54,7 @@ class Schedule(msgspec.Struct, frozen=True):
             "seconds": self.seconds,
             "found": self.found,
             "bugs": self.bugs,
+            "mended": self.mended,
             "swarm": self.swarm,
         }
         lines = [head, *([step.at_us, step.action] for step in self.steps)]
@@ -70,7 +74,7 @@ class Schedule(msgspec.Struct, frozen=True):
                 steps.append(Step(*decoder.decode(line)))
         except msgspec.MsgspecError as error:
             raise ValueError(f"line {number}: {error}") from None
-        return Schedule(head.swarm, head.seconds, tuple(steps), head.found, head.bugs)
+        return Schedule(head.swarm, head.seconds, tuple(steps), head.found, head.bugs, head.mended)
 
     @staticmethod
     def read(path: Path) -> Schedule:
@@ -84,6 +88,7 @@ class _Head(msgspec.Struct, kw_only=True):
     found: str
     swarm: Swarm
     bugs: tuple[str, ...] = ()
+    mended: str = ""
 
 
 def _action() -> Any:  # noqa: ANN401

@@ -1,9 +1,9 @@
 """Make a failing schedule small: what is left is what it takes.
 
-Parts are taken out, and what still breaks the same promise is kept: faults first, then requests, then machines, clients
-and partitions, then the meanness of network, disks and clocks, and at last the length of what lasts. Lists are halved,
-quartered and so on, as in Zeller's ddmin: it ends when no single element can go. All of that is repeated until nothing
-changes any more, or the given number of runs is used up.
+Parts are taken out, and what still breaks the same promise is kept: whole workloads first, because every later run is
+cheaper without them, then faults, requests, machines, clients and partitions, then the meanness of network, disks and
+clocks, and at last the length of what lasts. Lists are halved, quartered and so on, as in Zeller's ddmin: it ends when
+no single element can go. All of that is repeated until nothing changes any more, or the runs are used up.
 
 A promise that was broken in the safety phase needs no healing: the schedule ends at that moment, and so does each run.
 """
@@ -66,7 +66,7 @@ class _Shrinker:
         before = -1
         while before != self._size(schedule) and self._left > 0:
             before = self._size(schedule)
-            for passed in (self._faults, self._commands, self._smaller, self._kinder, self._shorter):
+            for passed in (self._workloads, self._faults, self._commands, self._smaller, self._kinder, self._shorter):
                 schedule = passed(schedule)
             self._tell(f"{describe(schedule)}, {self._used} runs")
         return Shrunk(replace(schedule, found=self._broken), self._best, self._used)
@@ -107,6 +107,15 @@ class _Shrinker:
         return len(msgspec.json.encode(schedule.swarm)) + len(schedule.dump())
 
     # --- Passes ---
+
+    def _workloads(self, schedule: Schedule) -> Schedule:
+        """Fewer applications, with all that they ask for."""
+        for name in sorted(schedule.swarm.workloads):
+            others = {other: settings for other, settings in schedule.swarm.workloads.items() if other != name}
+            without = replace(schedule, swarm=replace(schedule.swarm, workloads=others))
+            if self._fails(without):
+                schedule = without
+        return schedule
 
     def _faults(self, schedule: Schedule) -> Schedule:
         return self._fewer(schedule, lambda step: isinstance(step.action, Fault))
@@ -163,7 +172,6 @@ class _Shrinker:
             self._one_by_one(schedule, "network", plain),
             [replace(swarm, times=Times())],
             self._one_by_one(schedule, "times", Times()),
-            self._without_workloads(schedule),
         ):
             for kinder in swarms:
                 if kinder != schedule.swarm and self._fails(replace(schedule, swarm=kinder)):
@@ -177,12 +185,6 @@ class _Shrinker:
             if getattr(rates, field.name) != getattr(plain, field.name):
                 changed = replace(rates, **{field.name: getattr(plain, field.name)})
                 yield replace(schedule.swarm, **{part: changed})
-
-    @staticmethod
-    def _without_workloads(schedule: Schedule) -> Iterator[Swarm]:
-        for name in sorted(schedule.swarm.workloads):
-            others = {other: settings for other, settings in schedule.swarm.workloads.items() if other != name}
-            yield replace(schedule.swarm, workloads=others)
 
     def _shorter(self, schedule: Schedule) -> Schedule:
         """What lasts, lasts half as long; and lists of links lose what they can."""
