@@ -3,6 +3,9 @@
 A batch takes records until it is full, and is due when its linger is over, when it is full, or when someone flushes.
 A batch that is due and cannot go yet (five are in flight, nobody leads) goes on taking records, as in Kafka: the
 slower the cluster, the larger the batches.
+
+Records are encoded as they come, not when their batch leaves: whoever sends at a steady rate waits for the whole of a
+cycle's batches otherwise, every time, and so do the brokers.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import accumulate
 
+from ..storage.plain import PlainEncoder
 from ..storage.records import NO_COMPRESSION, RawRecord, encode_batch
 from .client_commands import Failure
 from .kernel import Millis
@@ -45,6 +49,7 @@ class Batch:
         "encoded",
         "hold",
         "partition",
+        "plain",
         "records",
         "refusal",
         "refusals",
@@ -65,6 +70,7 @@ class Batch:
         self.deadline = deadline
         self.timestamp = timestamp  # of the records that bring none
         self.records: list[RawRecord] = []
+        self.plain: PlainEncoder | None = None  # as long as the records are plain
         self.tokens: list[object] = []
         self.size = BATCH_OVERHEAD
         # While it flies:
@@ -82,7 +88,11 @@ class Batch:
         self.refusal: Failure | None = None  # the cluster refused it: to be told once it is the head
 
     def add(self, records: Sequence[RawRecord], tokens: Sequence[object], size: int) -> None:
-        """More records, which take so many bytes in all."""
+        """More records, at least one, which take so many bytes in all."""
+        if not self.records:
+            self.plain = PlainEncoder(records[0][3])
+        if self.plain is not None and not self.plain.add(records):
+            self.plain = None
         self.records += records
         self.tokens += tokens
         self.size += size
@@ -92,6 +102,7 @@ class Batch:
 
         What compression would only make larger goes as it is: a batch that was let in is never too large to be sent.
         """
+        plain, self.plain = self.plain, None
         self.encoded = encode_batch(
             self.records,
             timestamp=self.timestamp,
@@ -99,6 +110,7 @@ class Batch:
             producer_epoch=producer_epoch,
             base_sequence=self.base_sequence if producer_id >= 0 else -1,
             compression=compression,
+            plain=plain,
         )
         if compression != NO_COMPRESSION and len(self.encoded) > self.size:
             return self.encode(producer_id, producer_epoch)

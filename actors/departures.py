@@ -13,6 +13,9 @@ should be few, as long as nobody waits the longer for that. Batches are grouped 
   batches by itself, the machines do not work on small ones all of their time, and latency under load stays a small
   multiple of the time an answer takes. Without that a hundred partitions mean 20,000 batches a second, whatever the
   load, and queues that only grow.
+* An answer that has far to go always takes long. One that takes much longer than the quickest has waited in a queue,
+  and a second request would only wait behind the first (TCP Vegas tells the two apart in the same way). So patience is
+  at least `PACE` times what answers take beyond the quickest: a busy cluster is not given five requests to queue.
 * What must go again goes at once.
 
 None of this is about order or safety: that is the business of a `Lane`. Whoever changes a lane says so (`opened`,
@@ -35,6 +38,39 @@ PACE = 1.5
 
 PATIENCE_MS = 50
 """For so long after a request to a leader, while that is unanswered, only full batches leave for it."""
+
+MOST_MS = 500
+"""An answer that took longer counts as this: a leader that stood still is not avoided for long."""
+
+
+class _Answers:
+    """How long the answers of one leader take, in milliseconds."""
+
+    __slots__ = ("least", "usual")
+
+    def __init__(self) -> None:
+        self.usual = 0.0  # smoothed; it falls sooner than it rises, since what made one answer late is mostly over
+        self.least = float(MOST_MS)  # the quickest; it rises slowly, should the way have become longer
+
+    def took(self, milliseconds: int) -> None:
+        """One more answer."""
+        took = min(milliseconds, MOST_MS)
+        self.usual += (took - self.usual) / (8 if took > self.usual else 4)
+        self.least = min(took, self.least + (took - self.least) / 256)
+
+    @property
+    def apart(self) -> float:
+        """How far departures should be apart."""
+        return max(min(PATIENCE_MS, PACE * self.usual), self._queued)
+
+    @property
+    def patience(self) -> float:
+        """For how long only full batches should leave while one is on its way."""
+        return max(PATIENCE_MS, self._queued)
+
+    @property
+    def _queued(self) -> float:
+        return PACE * (self.usual - self.least)
 
 
 class Leaving(NamedTuple):
@@ -66,7 +102,7 @@ class Departures:
         self._at: dict[Partition, _Leader] = {}
         self._sent_at: dict[Address, Millis] = {}  # the last request with batches that were not full
         self._departed = Millis(0)  # the newest of these
-        self._takes: dict[Address, float] = {}  # how long an answer takes, in milliseconds, smoothed
+        self._answers: dict[Address, _Answers] = {}
 
     def __iter__(self) -> Iterator[Lane]:
         """The busy lanes."""
@@ -89,8 +125,9 @@ class Departures:
 
     def answered(self, to: Address, took_ms: int) -> None:
         """A request was answered after so long."""
-        before = self._takes.get(to, 0.0)
-        self._takes[to] = before + (min(took_ms, PATIENCE_MS) - before) / 8
+        if to not in self._answers:
+            self._answers[to] = _Answers()
+        self._answers[to].took(took_ms)
 
     def look_at_all(self) -> None:
         """Anything may have changed, also who leads."""
@@ -146,8 +183,8 @@ class Departures:
 
     def _apart_ms(self) -> int:
         """How far departures are apart: by the slowest of those that something waits for."""
-        slowest = max(self._takes.get(to, 0.0) for to in self._leaders if to is not None)
-        return min(PATIENCE_MS, int(PACE * slowest))
+        known = self._answers
+        return int(max((known[to].apart for to in self._leaders if to is not None and to in known), default=0.0))
 
     def _look(self, to: Address | None, leader: _Leader, now: Millis, due: bool, going: list[Leaving]) -> None:
         unanswered = False
@@ -171,7 +208,8 @@ class Departures:
         if to is not None:
             held = self._departed + self._apart_ms() if self._departed < now else now  # others leave now: so may this
             if unanswered:
-                held = max(held, self._sent_at.get(to, now) + PATIENCE_MS)
+                patience = self._answers[to].patience if to in self._answers else PATIENCE_MS
+                held = max(held, self._sent_at.get(to, now) + int(patience))
             if held > now:
                 leader.held = Millis(held)
                 return

@@ -9,8 +9,11 @@ rename or open and never during an fsync:
 - the flush takes the lock to look at a path and act on it: open it, or rename a finished replace to it. So a deleted
   file does not come back, and a replace follows its directory.
 
-The order inside one flush: contents first, then the renames, then the directories. Of each, a few are synced one after
-the other; many with one call for the whole file system (`whole.py`), or in parallel where that cannot be.
+The order inside one flush: contents first, then the renames, then the directories. Of each, a few are synced in
+parallel: each fdatasync of a file that has grown waits for a commit of the file system's journal, and those that wait
+at the same time share one. Measured on ext4 with three processes that flush three files each: one after the other
+5.7 ms, in parallel 1.5 ms. Many are synced with one call for the whole file system (`whole.py`), or in parallel where
+that cannot be.
 An error anywhere is final. A retried fsync would say "ok": the kernel reports a lost page once, and then calls it
 clean.
 """
@@ -21,16 +24,18 @@ import fcntl
 import os
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
+from queue import SimpleQueue
+from threading import Thread
 
 from .disk import Buffer, Generation, StorageError
 from .unsynced import ancestors
 from .whole import WholeFileSystem, syncfs, syncfs_suffices, unwritten_bytes
 
 THREADS = 8
-FEW = 4  # so many files are synced one after the other: anything else would cost more than it saves
+FEW = 4  # up to so many files; one call for the whole file system is cheaper for more
 
 
 def sentence(operation: str, path: str, error: OSError) -> str:
@@ -96,25 +101,63 @@ class Pending(Target):
         self.temporary = temporary
 
 
+class _Round:
+    """Targets that several threads sync together."""
+
+    def __init__(self, sync: Callable[[Target], None], targets: Sequence[Target]) -> None:
+        self.outcomes: SimpleQueue[Exception | None] = SimpleQueue()  # one for each target
+        self._sync = sync
+        self._left = deque(targets)
+
+    def share(self) -> None:
+        """Sync one after the other, as long as any are left."""
+        while True:
+            try:
+                target = self._left.popleft()
+            except IndexError:
+                return
+            outcome: Exception | None = StorageError("a thread of the flush died")
+            try:
+                self._sync(target)
+                outcome = None
+            except (OSError, StorageError) as error:
+                outcome = error
+            finally:  # whatever happens, somebody waits for it
+                self.outcomes.put(outcome)
+
+
 class Threads:
-    """The threads of a disk that sync files in parallel: made when they are first needed."""
+    """The threads of a disk that sync files in parallel, beside the flusher's own: made when they are first needed.
+
+    There is one such call for every few records, so they hand over as little as they can: futures would cost more.
+    """
 
     def __init__(self) -> None:
-        self._pool: ThreadPoolExecutor | None = None
+        self._rounds: SimpleQueue[_Round | None] = SimpleQueue()
+        self._count = 0
 
     def each(self, sync: Callable[[Target], None], targets: Sequence[Target]) -> None:
-        """Sync all of them. Raises the first error, after all have ended."""
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="flush")
-        synced = [self._pool.submit(sync, target) for target in targets]
-        wait(synced)
-        for each in synced:
-            each.result()
+        """Sync all of them, which may raise OSError or StorageError. Raises the first error, after all have ended."""
+        this = _Round(sync, targets)
+        helpers = min(len(targets), THREADS) - 1
+        while self._count < helpers:
+            self._count += 1
+            Thread(target=self._help, name=f"flush-{self._count}", daemon=True).start()
+        for _ in range(helpers):
+            self._rounds.put(this)
+        this.share()
+        errors = [error for error in [this.outcomes.get() for _ in targets] if error is not None]
+        if errors:
+            raise errors[0]
 
     def close(self) -> None:
         """The last flush ends by itself, if one is under way."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False)
+        for _ in range(self._count):
+            self._rounds.put(None)
+
+    def _help(self) -> None:
+        while (this := self._rounds.get()) is not None:
+            this.share()
 
 
 class RealFlush:
@@ -166,8 +209,7 @@ class RealFlush:
 
     def _each(self, sync: Callable[[Target], None], targets: Sequence[Target]) -> None:
         if len(targets) <= FEW:
-            for target in targets:
-                sync(target)
+            self._threads.each(sync, targets)
             return
         if self._whole.usable(len(targets)):
             self._whole.sync()

@@ -59,23 +59,49 @@ _NARROW = (64, _Shapes(1))  # so many offset deltas take one byte
 _WIDE = (MOST, _Shapes(2))
 
 
+class PlainEncoder:
+    """Plain records as they stand in a batch, put together as they come: nothing is left to do when it has to go."""
+
+    __slots__ = ("_count", "_out", "_timestamp")
+
+    def __init__(self, timestamp: int) -> None:
+        self._timestamp = timestamp  # of all of them
+        self._count = 0
+        self._out: list[bytes] = []
+
+    def add(self, records: Sequence[RawRecord]) -> bool:
+        """The next ones. False: they are not plain, or have another timestamp, and the encoder is of no more use."""
+        count, timestamp, out = self._count, self._timestamp, self._out
+        total = self._count = count + len(records)
+        if total > MOST:
+            return False
+        start = 0
+        for limit, shapes in (_NARROW, _WIDE):
+            stop = min(limit, total) - count
+            if stop <= start:
+                continue
+            offsets = _VARINTS[count + start : count + stop]
+            for (key, value, headers, own, _), offset in zip(records[start:stop], offsets, strict=True):
+                if headers or own != timestamp:
+                    return False
+                size = -1 if key is None else len(key), -1 if value is None else len(value)
+                before, key_size, value_size = shapes[size]
+                out += (before, offset, key_size, key or b"", value_size, value or b"")
+            start = stop
+        return True
+
+    def body(self) -> bytes:
+        """All of them, of which there is at least one. To be called once."""
+        out = self._out
+        out[0] = out[0][1:]
+        out.append(b"\0")
+        return b"".join(out)
+
+
 def encode_plain(records: Sequence[RawRecord], timestamp: int) -> bytes | None:
     """The records as they stand in a batch; None if they are not plain, or have another timestamp than this."""
-    if len(records) > MOST:
-        return None
-    out: list[bytes] = []
-    start = 0
-    for limit, shapes in (_NARROW, _WIDE):
-        stop = min(limit, len(records))
-        for (key, value, headers, own, _), offset in zip(records[start:stop], _VARINTS[start:stop], strict=False):
-            if headers or own != timestamp:
-                return None
-            before, key_size, value_size = shapes[-1 if key is None else len(key), -1 if value is None else len(value)]
-            out += (before, offset, key_size, key or b"", value_size, value or b"")
-        start = stop
-    out[0] = out[0][1:]
-    out.append(b"\0")
-    return b"".join(out)
+    encoder = PlainEncoder(timestamp)
+    return encoder.body() if encoder.add(records) else None
 
 
 Columns = tuple[list[bytes | None], list[bytes | None]]

@@ -26,8 +26,8 @@ import cramjam
 from crc32c import crc32c
 
 from .disk import Buffer
+from .plain import PlainEncoder, decode_plain, encode_plain
 from .plain import RawRecord as RawRecord
-from .plain import decode_plain, encode_plain
 from .plain import varint as varint
 
 HEADER = struct.Struct(">qiibIhiqqqhii")
@@ -222,11 +222,11 @@ def _encode_any(records: Sequence[RawRecord], base_timestamp: int, default: int)
     return b"".join(out)
 
 
-def _encode_records(records: Sequence[RawRecord], default: int) -> tuple[bytes, int, int]:
+def _encode_records(records: Sequence[RawRecord], default: int, plain: PlainEncoder | None) -> tuple[bytes, int, int]:
     """The records' bytes, and their first and largest timestamps."""
     timestamp = records[0][3]
     base = timestamp if timestamp >= 0 else default
-    body = encode_plain(records, timestamp)
+    body = encode_plain(records, timestamp) if plain is None else plain.body()
     if body is None:
         largest = max(default if other[3] < 0 else other[3] for other in records)
         return _encode_any(records, base, default), base, largest
@@ -245,15 +245,16 @@ def encode_batch(
     compression: int = NO_COMPRESSION,
     transactional: bool = False,
     control: bool = False,
+    plain: PlainEncoder | None = None,
 ) -> bytes:
     """One batch of at least one record, with consecutive offsets from `base_offset` (the records' own are ignored).
 
-    Records without a timestamp of their own (-1) get `timestamp`.
+    Records without a timestamp of their own (-1) get `timestamp`. `plain` has taken these very records, in this order.
     """
     if not records:
         raise ValueError("a batch has at least one record")
     attributes = compression | (_TRANSACTIONAL if transactional else 0) | (_CONTROL if control else 0)
-    body, base_timestamp, max_timestamp = _encode_records(records, timestamp)
+    body, base_timestamp, max_timestamp = _encode_records(records, timestamp, plain)
     if compression:
         body = compress(body, compression)
     count = len(records)

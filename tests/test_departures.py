@@ -68,6 +68,43 @@ def test_an_answer_that_has_far_to_go_is_not_waited_for_longer_than_that() -> No
     assert len(outcomes.acked) == 201
 
 
+def over(world: ClientWorld, milliseconds: int) -> int:
+    """How many batches left in that time, with a record a millisecond, after as long a time to get used to it."""
+    for number in range(2 * milliseconds):
+        if number == milliseconds:
+            world.sent.clear()
+        send(world, number)
+        world.run(1)
+    return len(counts(world))
+
+
+def test_what_always_has_far_to_go_is_not_taken_for_a_queue() -> None:
+    world, _, _ = ready(1, linger_ms=5)
+    world.delay = (100, 100)  # milliseconds each way, ever since anybody can tell
+    prove(world, 1)
+    world.run(1_000)
+    assert over(world, 2_000) >= 2_000 // (PATIENCE_MS * 1.5)
+
+
+def test_answers_that_have_come_to_take_longer_are_waited_for() -> None:
+    world, outcomes, _ = ready(1, linger_ms=5)
+    prove(world, 1)
+    world.delay = (100, 100)  # milliseconds each way, where it was one: the leader has too much to do
+    assert over(world, 3_000) <= 3_000 // 200
+    world.run(2_000)
+    assert len(outcomes.acked) == 6_001
+
+
+def test_a_leader_that_stood_still_is_not_avoided_for_long() -> None:
+    world, _, _ = ready(1, linger_ms=5)
+    prove(world, 1)
+    world.delay = (1_000, 1_000)
+    send(world, -9)
+    world.run(3_000)
+    world.delay = (1, 1)
+    assert over(world, 500) >= 500 // 20
+
+
 def test_departures_are_further_apart_than_answers_take() -> None:
     world, _, _ = ready(2, linger_ms=5)
     prove(world, 2)

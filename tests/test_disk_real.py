@@ -172,6 +172,30 @@ def test_the_kernels_own_refusal_is_rolled_back(tmp_path: Path) -> None:
     disk.close()
 
 
+@pytest.mark.parametrize("error", [OSError(errno.EIO, os.strerror(errno.EIO)), ValueError("a bug")])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_flush_of_a_few_files_fails_with_one_of_them(disk: RealDisk, system: Broken, error: Exception) -> None:
+    before = 0
+
+    def fail_once() -> None:
+        nonlocal before
+        before += 1
+        if before == 2:
+            raise error
+
+    system.on_each = fail_once
+    for name in "abcd":
+        disk.append(name, b"x")
+    started = disk.start_flush()
+    with pytest.raises((StorageError, ValueError)):  # in whichever thread it was
+        started.run()
+    assert not started.done
+    if isinstance(error, OSError):
+        assert before == 4, "the others have ended, well or not"
+    disk.finish_flush(started, StorageError("flush: it failed"))
+    assert disk.failed
+
+
 @pytest.mark.parametrize("switch", ["on_sync", "on_directory_sync"])
 def test_a_failed_fsync_is_final(disk: RealDisk, system: Broken, switch: str) -> None:
     disk.append("d/a", b"x")

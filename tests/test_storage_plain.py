@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from barnabas.storage import plain, records
-from barnabas.storage.plain import decode_plain, encode_plain
+from barnabas.storage.plain import PlainEncoder, decode_plain, encode_plain
 from barnabas.storage.records import HEADER_SIZE, InvalidBatch, RawRecord, decode_batch, encode_batch, parse_header
 
 FIELD = st.none() | st.binary(max_size=200)
@@ -55,6 +55,26 @@ def test_records_that_are_alike_are_read_the_quick_way(count: int, size: int) ->
     found = decode_plain(b"\0" + body, count)
     assert found is not None
     assert list(zip(*found, strict=True)) == pairs
+
+
+@given(PAIRS, st.lists(st.integers(0, 80), max_size=8))
+def test_records_that_come_in_pieces_are_encoded_as_if_they_came_at_once(
+    pairs: list[tuple[bytes | None, bytes | None]], cuts: list[int]
+) -> None:
+    records, encoder, start = raw(pairs), PlainEncoder(7), 0
+    for stop in [*(cut for cut in sorted(cuts) if cut < len(pairs)), len(pairs)]:
+        assert encoder.add(records[start:stop])
+        start = stop
+    assert encoder.body() == encode_plain(records, 7)
+
+
+@pytest.mark.parametrize("before", [1, 63, 64, 65, 100, plain.MOST - 1])
+def test_pieces_may_end_where_offsets_grow_longer(before: int) -> None:
+    records, encoder = raw([(b"%d" % i, b"v") for i in range(plain.MOST)]), PlainEncoder(7)
+    assert encoder.add(records[:before])
+    assert encoder.add(records[before:])
+    assert encoder.body() == encode_plain(records, 7)
+    assert not encoder.add(records[:1])
 
 
 def test_what_is_not_plain_is_left_to_others() -> None:
