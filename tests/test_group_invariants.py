@@ -161,16 +161,19 @@ def g6_another(calm: Calm) -> None:
     _told(calm, 0)
 
 
-def g6_again(calm: Calm) -> None:
-    partition = calm.partition()
-    commits = calm.stage.checker._commits[GROUP, partition]
+def _noted(calm: Calm) -> OffsetValue:
+    """The first of several commits of an application, each with a note. What a consumer commits by itself has none."""
+    commits = calm.stage.checker._commits[GROUP, calm.partition()]
 
     def noted() -> list[OffsetValue]:
-        """Those of an application, each with a note of its own. What a consumer commits by itself has none."""
         return [each.value for each in commits if each.value.metadata]
 
     calm.stage.until(lambda: len(noted()) > 2)
-    calm.offsets[partition] = replace(noted()[0], stamp=1)
+    return noted()[0]
+
+
+def g6_again(calm: Calm) -> None:
+    calm.offsets[calm.partition()] = replace(_noted(calm), stamp=1)
     calm.look()
 
 
@@ -227,3 +230,14 @@ def test_of_commits_with_one_value_that_which_is_committed_is_acknowledged_and_n
     commits += [_Commit(end, log.leader_epoch, value) for end in (log.hw, log.hw + 5)]
     _commit(calm, calm.first, calm.member(calm.first).epoch)
     assert checker._acked[GROUP][calm.partition()][-1].end == log.hw
+
+
+def test_a_commit_that_a_coordinator_writes_whose_term_is_over_takes_no_group_back() -> None:
+    """Seed 413: one that was paused came back within its lease, and took a commit that its successor had long had."""
+    calm = Calm()
+    log, noted = calm.shard.log, _noted(calm)
+    calm.stage.checker._terms[log.partition] = log.leader_epoch + 1
+    known = len(calm.stage.checker._commits[GROUP, calm.partition()])
+    calm.offsets[calm.partition()] = replace(noted, stamp=1)
+    calm.look()
+    assert len(calm.stage.checker._commits[GROUP, calm.partition()]) == known
