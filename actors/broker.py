@@ -167,11 +167,10 @@ class Broker(Actor):
         self.retention = Retention(config.id, self.logs.open, lambda: self.image, self._start_moved)
         self.cleaner = Cleaner(config.id, self.logs.open, lambda: self.image, self._touched, self.damage.found)
         self.deletion = RecordDeletion(config.id, self._find, self._where, lambda: self.image, self._start_moved)
-        self.stopping = Stopping(self.membership, self.logs, config.boot_id, config.stop_ms)
+        self.stopping = Stopping(self.membership, self.logs, config.stop_ms)
         self._pending = PendingRoles(config.id, config.roles_at_once)
         self._unsynced: dict[Partition, None] = {}
         self._ahead = Ahead()
-        self._clean_epoch = -1
         self._same_boot = False
         self._life = (0, Generation(0))  # its number, and when that is durable
         self._serving = False  # metadata is applied past the own registration
@@ -203,11 +202,9 @@ class Broker(Actor):
     def on_start(self, ctx: Context) -> None:
         marker = read_clean_shutdown(ctx.disk)
         if marker is not None:
-            self._clean_epoch = marker.broker_epoch
-            self._same_boot = bool(self.config.boot_id) and marker.boot_id == self.config.boot_id
+            self.stopping.inherited = marker.broker_epoch
             remove_clean_shutdown(ctx.disk)
-        boot = _read_boot(ctx)
-        self._same_boot = self._same_boot or (bool(self.config.boot_id) and boot == self.config.boot_id)
+        self._same_boot = bool(self.config.boot_id) and _read_boot(ctx) == self.config.boot_id
         self._life = lives.begin(ctx.disk)
         self.logs.recover(clean=marker is not None, ctx=ctx)
         self.metadata.start(ctx)
@@ -368,7 +365,7 @@ class Broker(Actor):
             return
         claims, nameless = self.logs.claims(ctx.disk)
         life, after = self._life
-        self.membership.register(claims, nameless, self._same_boot, self._clean_epoch, ctx, life, after)
+        self.membership.register(claims, nameless, self._same_boot, self.stopping.inherited, ctx, life, after)
         ctx.set_timer(HousekeepingTimer(), HOUSEKEEPING_MS)
 
     # --- Metadata ---
@@ -587,6 +584,6 @@ BOOT_PATH = "boot-id"
 
 
 def _read_boot(ctx: Context) -> str:
-    """The machine's boot id of the life before this one; empty if there was none."""
+    """The machine's boot id of the last life that was registered; empty if there was none."""
     size = ctx.disk.size(BOOT_PATH)
     return "" if size is None else ctx.disk.read(BOOT_PATH, 0, size).decode("ascii", "replace")

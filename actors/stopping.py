@@ -3,6 +3,9 @@
 The broker asks the controller with each heartbeat for leave to stop, and serves on until it leads nothing. Then its
 logs are closed, and the marker of a clean end is written last; the process ends when that is durable. A controller
 that does not answer is not waited for longer than `patience_ms`: what follows is an ordinary unclean start.
+
+A life that was never registered has opened no log, and vouches for nothing: a loss of power may lie between it and the
+one that was. It leaves the checkpoints alone, and the marker as it was when it found it.
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ from .kernel import Context, Timer
 from .membership import Membership
 from .replicas import Replicas
 
+COMPLETE = "controlled shutdown is complete"
+
 
 class StopTimer(Timer, frozen=True):
     """Controlled shutdown takes too long."""
@@ -21,10 +26,10 @@ class StopTimer(Timer, frozen=True):
 class Stopping:
     """One broker's controlled shutdown."""
 
-    def __init__(self, membership: Membership, logs: Replicas, boot_id: str, patience_ms: int) -> None:
+    def __init__(self, membership: Membership, logs: Replicas, patience_ms: int) -> None:
+        self.inherited = -1  # the broker epoch in the marker that this life has found; -1: there was none
         self._membership = membership
         self._logs = logs
-        self._boot_id = boot_id
         self._patience_ms = patience_ms
         self._written: Generation | None = None  # the last checkpoint
 
@@ -51,13 +56,20 @@ class Stopping:
         """Close the logs, and write the marker."""
         if self.closed:
             return
-        for partition in sorted(self._logs.open):
-            self._logs.open[partition].log.close_clean()
-        self._logs.checkpoint(ctx.disk)
-        marker = CleanShutdown(self._membership.broker_epoch, self._boot_id)
-        self._written = write_clean_shutdown(ctx.disk, marker)
+        epoch = self._membership.broker_epoch
+        if epoch >= 0:
+            for partition in sorted(self._logs.open):
+                self._logs.open[partition].log.close_clean()
+            self._logs.checkpoint(ctx.disk)
+        elif self.inherited >= 0:
+            epoch = self.inherited
+        else:
+            self._written = ctx.disk.synced
+            ctx.stop(COMPLETE)
+            return
+        self._written = write_clean_shutdown(ctx.disk, CleanShutdown(epoch))
 
     def synced(self, generation: Generation, ctx: Context) -> None:
         """All up to this is durable: perhaps that was the last of it."""
         if self._written is not None and generation >= self._written:
-            ctx.stop("controlled shutdown is complete")
+            ctx.stop(COMPLETE)

@@ -155,7 +155,6 @@ class CleanShutdown(msgspec.Struct, frozen=True):
     """Left behind by a node that stopped in order, removed when it starts."""
 
     broker_epoch: int
-    boot_id: str
 
 
 def read_clean_shutdown(reader: Reader) -> CleanShutdown | None:
@@ -163,15 +162,13 @@ def read_clean_shutdown(reader: Reader) -> CleanShutdown | None:
     found = _properties(_content(reader, CLEAN_SHUTDOWN) or b"")
     if found is None or found.get("level") != str(LEVEL):
         return None
-    epoch, boot_id = found.get("broker.epoch", ""), found.get("boot.id")
-    if boot_id is None or not epoch.removeprefix("-").isdecimal():
-        return None
-    return CleanShutdown(int(epoch), boot_id)
+    epoch = found.get("broker.epoch", "")
+    return CleanShutdown(int(epoch)) if epoch.removeprefix("-").isdecimal() else None
 
 
 def write_clean_shutdown(disk: Disk, marker: CleanShutdown) -> Generation:
     """The last write of a node; wait for its generation before leaving."""
-    properties = {"level": str(LEVEL), "broker.epoch": str(marker.broker_epoch), "boot.id": marker.boot_id}
+    properties = {"level": str(LEVEL), "broker.epoch": str(marker.broker_epoch)}
     return disk.replace(CLEAN_SHUTDOWN, _encode_properties(properties))
 
 

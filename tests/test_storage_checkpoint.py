@@ -108,8 +108,8 @@ def test_a_foreign_directory_is_named() -> None:
 def test_a_damaged_clean_shutdown_marker_is_none() -> None:
     on = disk()
     assert read_clean_shutdown(on) is None
-    write_clean_shutdown(on, CleanShutdown(7, "boot"))
-    assert read_clean_shutdown(on) == CleanShutdown(7, "boot")
+    write_clean_shutdown(on, CleanShutdown(7))
+    assert read_clean_shutdown(on) == CleanShutdown(7)
     for damaged in flipped(on, CLEAN_SHUTDOWN):
         on.replace(CLEAN_SHUTDOWN, damaged)
         assert read_clean_shutdown(on) is None
