@@ -14,10 +14,12 @@ tested nothing.
 
 from __future__ import annotations
 
+import gc
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import msgspec
@@ -276,10 +278,23 @@ def replay(schedule: Schedule, options: Options | None = None) -> Report:
 def measured(simulation: Simulation, body: Callable[[], list[str]], seconds: float = 0.0) -> Report:
     """Run the body of a simulation, however it ends, and report."""
     wall, cpu = time.perf_counter(), time.process_time()
-    wrong, at_us = _guarded(simulation, body)
-    report = _report(simulation, wrong, time.perf_counter() - wall, time.process_time() - cpu, seconds)
+    with _uncollected():
+        wrong, at_us = _guarded(simulation, body)
+        report = _report(simulation, wrong, time.perf_counter() - wall, time.process_time() - cpu, seconds)
     report.broken_at_us = at_us
     return report
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No search for cycles meanwhile: a run keeps what it makes, and is soon over."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _guarded(simulation: Simulation, body: Callable[[], list[str]]) -> tuple[list[str], int | None]:
