@@ -55,6 +55,9 @@ class Budget:
         """Whether it may come back with an older disk."""
         return False
 
+    def replaced(self, host: str) -> None:
+        """It has another disk now, with less on it."""
+
     def wiped(self, host: str) -> None:
         """It has another data directory now."""
 
@@ -81,6 +84,7 @@ class ClusterBudget(Budget):
         self._run = run
         self._unproven: tuple[str, int] | None = None  # broker that lost power, and its epoch then
         self._spoilt: set[str] = set()
+        self._replaced: dict[int, int] = {}  # brokers with another disk, and their epochs with the one before
 
     def lost_power(self, host: str) -> None:
         run = self._run
@@ -144,11 +148,27 @@ class ClusterBudget(Budget):
     def may_wipe(self, host: str) -> bool:
         """A voter that was formatted anew is none any more, so a majority of the others must be left."""
         voters = len(self._run.machines.controllers)
-        return self.may_spoil(host) and (not self._votes(host) or voters >= 3)
+        return self._may_replace(host) and (not self._votes(host) or voters >= 3)
 
     def may_restore(self, host: str) -> bool:
         """Nobody can tell an older voter from itself, and it may vote twice."""
-        return self.may_spoil(host) and (not self._votes(host) or self._run.swarm.beyond)
+        return self._may_replace(host) and (not self._votes(host) or self._run.swarm.beyond)
+
+    def _may_replace(self, host: str) -> bool:
+        growing = any(workload.growing for workload in self._run.workloads.values())
+        return self.may_spoil(host) and not growing
+
+    def may_grow(self) -> bool:
+        """Whether partitions may be added: not while the controllers may take a broker whose disk was replaced for what
+        it was. A partition might be made with nobody in sync but a life that is over, and could not be led by others.
+        """
+        brokers = self._run.metadata.brokers
+        return all(number in brokers and brokers[number].epoch > epoch for number, epoch in self._replaced.items())
+
+    def replaced(self, host: str) -> None:
+        if host in self._run.machines.brokers:
+            known = self._run.metadata.brokers.get(int(host[1:]))
+            self._replaced[int(host[1:])] = known.epoch if known is not None else -1
 
     def wiped(self, host: str) -> None:
         self._run.machines.reformat(host)

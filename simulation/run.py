@@ -107,7 +107,7 @@ class Simulation:
             ReopenedChecker(),
         ]
         self.beyond = BeyondChecker()
-        self.oracle = Oracle([self.beyond] if swarm.beyond else [*checkers, ReopenedChecker(), *families(self)])
+        self.oracle = Oracle([self.beyond] if swarm.beyond else [*checkers, *families(self)])
         if swarm.beyond:
             self.world.lets_die = (Exception,)
         self.world.observers.append(self.oracle)
@@ -227,6 +227,7 @@ class Simulation:
         if not self._until(lambda: all(workload.concluded() for workload in workloads), seldom=True):
             wrong.append(self._late("L8: not everything can be read"))
         if not wrong:
+            self.world.at_rest = True
             self.oracle.at_rest(self.world)
         return wrong + [complaint for workload in workloads for complaint in workload.complaints]
 

@@ -103,6 +103,11 @@ class Workload:
         self.finished = True
 
     @property
+    def growing(self) -> bool:
+        """Whether partitions may be added at any moment, because somebody has asked for it."""
+        return False
+
+    @property
     def ready(self) -> bool:
         """Whether it has all the topics that it needs. No disk is spoilt before: a topic that is made while others are
         away is at one broker only at first."""

@@ -10,18 +10,21 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import time
 
 import pytest
 from msgspec.structs import replace
 
+from barnabas.cluster.world import World
 from barnabas.simulation.moves.disks import SlowDisk
 from barnabas.simulation.moves.processes import Stopped
-from barnabas.simulation.moves.spoilt_disks import known_by
+from barnabas.simulation.moves.spoilt_disks import WipedDisk, known_by
 from barnabas.simulation.network import NEVER, both_ways
 from barnabas.simulation.parts import WORKLOADS
 from barnabas.simulation.run import FAULT_EVERY_S, LEAST_WORK, Options, Simulation, simulate
 from barnabas.simulation.story import Story
 from barnabas.simulation.swarm import Shape
+from barnabas.simulation.workloads.changes import Grow
 from barnabas.simulation.workloads.groups import OURS
 from barnabas.storage.records import encode_batch
 
@@ -119,6 +122,21 @@ def test_a_run_that_never_comes_back_is_ended() -> None:
     assert report.violations[0].startswith("watchdog at 2.000000 s")
 
 
+def test_to_read_all_that_a_run_has_written_may_take_longer_than_that() -> None:
+    """Seed 54: 18,718 writes in segments of 4 KiB; each log is read twice, and time stands still meanwhile."""
+
+    def reads_long(simulation: Simulation) -> None:
+        def spin(world: World) -> None:
+            until = time.process_time() + 1.5
+            while time.process_time() < until:
+                pass
+
+        simulation.judge.at_rest = spin  # type: ignore[method-assign]
+
+    options = Options(shape=LITTLE, faults=False, workloads=(), slowest=1.0, on_start=reads_long)
+    assert simulate(1, 3, options).violations == []
+
+
 def test_a_run_with_too_few_faults_has_failed() -> None:
     report = simulate(1, 20, Options(shape=LITTLE, weights={"older_disk": 1.0}))  # voters may have none
     assert report.violations == ["too few faults: 0 in 20 s"]
@@ -184,6 +202,27 @@ def test_the_last_one_who_may_lead_a_partition_is_not_spoilt_also_when_it_does_n
     assert not simulation.budget.may_wipe("b1")
     simulation.metadata.partitions[partition] = replace(state, isr=(), elr=(1, 2))
     assert simulation.budget.may_wipe("b1")
+
+
+def test_no_partition_is_added_while_a_broker_passes_for_one_whose_disk_was_replaced() -> None:
+    """Seed 422: one was made with nobody in sync but a life that was over, and nobody could ever lead it (L6)."""
+    options = Options(shape=replace(LITTLE, min_insync=2), faults=False, workloads=("changes",))
+    simulation = Simulation(1, options)
+    changes = simulation.workloads["changes"]
+    simulation.start()
+    simulation.nemesis.begin(draw=False)
+    simulation.world.run_until(3_000_000)
+    changes.give_up()
+    assert simulation.budget.may_grow()
+    simulation.nemesis.strike(WipedDisk("b1", 100_000))
+    assert not simulation.budget.may_grow()
+    simulation.perform(Grow("t0", 6))
+    assert not changes.growing
+    assert simulation.world.run_while(lambda: not simulation.budget.may_grow(), 15_000_000)
+    assert simulation.budget.may_wipe("b1")
+    simulation.perform(Grow("t0", 6))
+    assert changes.growing
+    assert not simulation.budget.may_wipe("b1")
 
 
 def test_as_many_as_may_acknowledge_alone_are_not_spoilt_together_also_where_a_partition_has_few_replicas() -> None:

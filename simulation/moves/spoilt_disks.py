@@ -146,6 +146,7 @@ class WipedDisk(Fault, frozen=True):
 
 def _replace(nemesis: Nemesis, host: str, content: Snapshot, down_us: Micros) -> None:
     nemesis.budget.spoilt(host)
+    nemesis.budget.replaced(host)
     nemesis.kill(host, down_us)
     nemesis.world.power_loss(host)
     nemesis.disk(host).restore(content)

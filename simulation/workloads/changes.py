@@ -120,6 +120,8 @@ class Grow(Command, frozen=True):
 
     def perform(self, workload: Workload) -> None:
         assert isinstance(workload, ChangesWorkload)
+        if not workload.run.budget.may_grow():
+            return
         workload.change("grow", lambda n, me: CreatePartitions(n, me, self.topic, self.total), self.topic, self.total)
 
 
@@ -167,6 +169,10 @@ class ChangesWorkload(Workload):
         """Nothing is changed any more: what was begun must end by itself."""
         super().heal()
         self.finished = True
+
+    @property
+    def growing(self) -> bool:
+        return any(asked.kind == "grow" for asked in self._asked.values())
 
     def settled(self) -> bool:
         return not self._asked
