@@ -46,20 +46,16 @@ class Restart(msgspec.Struct, frozen=True):
         A partition that was not found on the disk counts as an empty one: with `fsync` nothing was committed there.
         """
         found = self.recovered.get(partition)
-        if bug("unproved-keeps-place"):
-            return True
         if not self.same_directory or (found is not None and found.damaged):
-            return False
+            return bug("unproved-keeps-place")
         on_disk = durability == "fsync" and (found is None or found.durable)
-        return on_disk or self.clean or self.same_boot
+        return on_disk or self.clean or self.same_boot or bug("unproved-keeps-place")
 
     def claim(self, broker: int, partition: Partition) -> Claim | None:
         """What the replica says if only its disk vouches for it; None if it proves itself."""
         found = self.recovered.get(partition)
-        if bug("unproved-keeps-place"):
-            return None
         uncut = found is None or not found.cut or bug("corruption-is-a-torn-tail")
-        if (self.clean or self.same_boot) and uncut:
+        if ((self.clean or self.same_boot) and uncut) or bug("unproved-keeps-place"):
             return None
         return Claim(broker, -1, 0) if found is None else Claim(broker, found.epoch, found.end)
 
@@ -132,7 +128,7 @@ def fence_changes(image: MetadataImage, brokers: Sequence[int]) -> list[Partitio
         for broker in brokers:
             if broker in after.isr:
                 after = leave(after, broker, min_insync)
-        out = set(brokers[:1]) if bug("expire-one-by-one") else fenced
+        out = set(brokers[:1]) if len(brokers) > 1 and bug("expire-one-by-one") else fenced
         changes.append(settle(before, after, _others(image, before, out), min_insync))
     return [change for change in changes if change is not None]
 

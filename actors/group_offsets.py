@@ -43,10 +43,10 @@ class Order:
 
     def late(self, sender: tuple[str, ...], sequence: int) -> bool:
         """Whether this is an old copy. -1: the sender does not count."""
-        if sequence < 0 or bug("old-copies-count"):
+        if sequence < 0:
             return False
         if sequence <= self._newest.get(sender, -1):
-            return True
+            return not bug("old-copies-count")
         self._newest[sender] = sequence
         self._newest.move_to_end(sender)
         if len(self._newest) > self._limit:

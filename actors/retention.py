@@ -81,7 +81,7 @@ class Retention:
             return
         before = log.start
         expired = log.expired_before(ctx.wall, configs.retention_ms, configs.retention_bytes)
-        limit = log.end if bug("expire-beyond-hw") else replica.hw
+        limit = log.end if expired > replica.hw and bug("expire-beyond-hw") else replica.hw
         if expired > before and trim(log, min(expired, limit)) and log.start > before:
             limits = f"retention.ms {configs.retention_ms}, retention.bytes {configs.retention_bytes}"
             ctx.emit(

@@ -2,7 +2,8 @@
 
 Processes may die in any number and at any moment, also in the middle of a write, and all machines may lose power at
 once: with durability "fsync" the cluster must survive that. With durability "os" only one broker at a time may lose
-power, until it has registered and all is in sync again. Disks may fill, fail with an EIO or fail to flush: their node
+power, until it has registered and all is in sync again; in an intense run, until it has registered, if another one is
+in sync wherever it may lead. Disks may fill, fail with an EIO or fail to flush: their node
 dies and comes back.
 
 Some disks may be *spoilt*: bytes that were durable rot, are lost, or land elsewhere; flushes are lies; the disk is
@@ -18,6 +19,8 @@ that was never sent, and what was lost is reported (`invariants.beyond`).
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from ..actors.internal_topics import INTERNAL_TOPICS
 
 if TYPE_CHECKING:
     from .run import Simulation
@@ -72,6 +75,10 @@ class Budget:
         """Each partition's leader, empty if none, and its replicas, as hosts."""
         return []
 
+    def busy(self) -> list[tuple[str, list[str]]]:
+        """Those of them in which there is anything. Groups' own are twice among them."""
+        return []
+
     def controllers(self) -> list[str]:
         """The hosts of the voters."""
         return []
@@ -108,7 +115,10 @@ class ClusterBudget(Budget):
             broker = run.metadata.brokers.get(int(unproven[1:]))
             if broker is None or broker.epoch == epoch:
                 return host == unproven
-        return all(set(state.isr) == set(state.replicas) for state in run.metadata.partitions.values())
+        states = run.metadata.partitions.values()
+        if run.options.intense:
+            return all(_spares(state, int(host[1:])) for state in states)
+        return all(set(state.isr) == set(state.replicas) for state in states)
 
     def may_spoil(self, host: str, path: str = "") -> bool:
         run = self._run
@@ -183,14 +193,28 @@ class ClusterBudget(Budget):
                 workload.died(host)
 
     def partitions(self) -> list[tuple[str, list[str]]]:
-        found = []
-        for _, state in sorted(self._run.metadata.partitions.items()):
-            leader = f"b{state.leader}" if state.leader >= 0 else ""
-            found.append((leader, [f"b{replica}" for replica in state.replicas]))
-        return found
+        return [_placed(state) for _, state in sorted(self._run.metadata.partitions.items())]
+
+    def busy(self) -> list[tuple[str, list[str]]]:
+        run = self._run
+        states = sorted(run.metadata.partitions.items())
+        found = [(p, _placed(state)) for p, state in states if run.copies.history(p).true_hw > 0]
+        return [place for _, place in found] + [
+            place for p, place in found if run.metadata.topics.get(p.topic) in INTERNAL_TOPICS
+        ]
 
     def controllers(self) -> list[str]:
         return list(self._run.machines.controllers.values())
 
     def _votes(self, host: str) -> bool:
         return host in self._run.machines.controllers.values()
+
+
+def _spares(state: PartitionStateView, broker: int) -> bool:
+    """Whether somebody else has all that is committed, if this one may have to have it."""
+    return broker not in (*state.isr, *state.elr) or bool({*state.isr} - {broker})
+
+
+def _placed(state: PartitionStateView) -> tuple[str, list[str]]:
+    """Its leader and its replicas, as hosts."""
+    return f"b{state.leader}" if state.leader >= 0 else "", [f"b{replica}" for replica in state.replicas]

@@ -171,7 +171,7 @@ BUGS = (
     ),
     Bug(
         "hw-waits-for-all", 18, "KAFKA-15021", "the high watermark waits for who is not in sync",
-        ("L5", "P8", "L6"),
+        ("L5", "P8", "L6"), scenarios.a_follower_that_is_gone,
     ),
     Bug(
         "proposal-sent-once", 19, "KAFKA-14144", "a proposal whose answer is lost is never sent again",

@@ -37,7 +37,12 @@ FIGURES: dict[str, Settings] = {
         "min_compaction_lag_ms": 0,
         "dirty_ratio": 0.0,
         "keys": 5,
+        "deletes": 0.4,
+        "turnover": 12,
+        "every_ms": 40,
+        "retention_bytes": -1,
     },
+    "expiring": {"segment_bytes": 500, "retention_bytes": 0, "value_bytes": 100, "every_ms": 30},
 }
 """Of workloads, where a draw would make what matters rare: members commit often, and cleaners wait for nothing."""
 

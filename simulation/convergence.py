@@ -32,13 +32,17 @@ L3_S = 3.0
 """Heartbeats come every 250 ms, and a gap is noticed with the next one; but metadata goes on moving meanwhile."""
 
 SOMEBODY_LEAVES = 0.3
+OFTEN_LEAVES = 0.7  # in an intense run
 
 
 def somebody_leaves(run: Simulation, random: Random) -> bool:
     """Whether that is to be tried in this run: to make a topic takes more brokers than to write to it."""
     shape = run.swarm.shape
-    made = len(run.metadata.partitions) >= shape.topics * shape.partitions and len(run.workloads) == 1
-    return random.random() < SOMEBODY_LEAVES and made
+    made = len(run.metadata.partitions) >= shape.topics * shape.partitions
+    if run.options.intense:  # two that only write to topics of their own do without as well
+        alone = run.workloads.keys() <= {"log", "table", "expiring"} and all(w.ready for w in run.workloads.values())
+        return random.random() < OFTEN_LEAVES and made and alone
+    return random.random() < SOMEBODY_LEAVES and made and len(run.workloads) == 1
 
 
 def leavers(run: Simulation, random: Random) -> list[str]:

@@ -20,20 +20,25 @@ faults, each with a delay from now. It is registered by a decorator; every seed 
 
 Put both into a file below `moves/` and import it in `moves/__init__.py`. Nothing else is needed: swarm, log, schedule,
 replay and shrinking know it then.
+
+A move may also wait for something that an actor says, a log that was cut, a leader that began, and strike then: it
+yields `When`. What strikes is an ordinary fault at its time, so a schedule knows nothing of what was waited for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import msgspec
+
+from ..actors.kernel import Event
 
 if TYPE_CHECKING:
     from .nemesis import Nemesis
 
 Micros = int
-Draws = Iterator[tuple[Micros, "Fault"]]
+Draws = Iterator[tuple[Micros, "Fault | When"]]
 Move = Callable[["Nemesis"], Draws]
 
 HOSTS = frozenset(("host", "source", "target", "watcher", "gone", "publisher", "subscriber"))
@@ -49,6 +54,15 @@ def move(function: Move) -> Move:
     assert name not in MOVES, f"there is a move {name} already"
     MOVES[name] = function
     return function
+
+
+class When(NamedTuple):
+    """The next time that this event happens, within so long: break what `then` says, with delays from that moment."""
+
+    event: type[Event]
+    host: str  # where; "" anywhere
+    for_us: Micros
+    then: Callable[[], Draws]
 
 
 def said(name: str) -> str:

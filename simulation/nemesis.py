@@ -20,11 +20,12 @@ from random import Random
 
 import msgspec
 
-from ..cluster.world import Clock, Host, Micros, World
+from ..actors.kernel import Address, Event
+from ..cluster.world import Clock, Host, Micros, Onlooker, World
 from ..storage.memory import Killed, MemoryDisk
 from ..storage.memory_tree import Snapshot
 from .budget import Budget
-from .fault import Fault
+from .fault import Fault, When
 from .moves import MOVES
 from .network import HostileNetwork
 from .swarm import Swarm
@@ -46,7 +47,7 @@ class Note(msgspec.Struct, frozen=True):
         return f"{self.time_us / 1e6:11.6f}  {self.kind:<16} {self.what}"
 
 
-class Nemesis:
+class Nemesis(Onlooker):
     """Breaks `servers`; `clients` are only cut off. Call `begin`, run the world, call `heal`."""
 
     def __init__(
@@ -77,7 +78,9 @@ class Nemesis:
         self._down: set[str] = set()  # will be started by somebody
         self._dead: frozenset[str] = frozenset()  # for good
         self._plugs: set[str] = set()  # lose power when their process is killed in the middle of a write
+        self._awaited: list[tuple[Micros, When]] = []  # until when
         world.on_failure = self._on_failure
+        world.observers.append(self)
         self._moves = [name for name in MOVES if name in swarm.weights]
         self._weights = [swarm.weights[name] for name in self._moves]
         flush, gone, held = world.random("disk/flush"), world.random("gone"), world.random("held")
@@ -138,11 +141,27 @@ class Nemesis:
         due = (self.faults.total() + 1) * SELDOM_US - self.world.now
         self.world.at(min(wait, max(due, 20_000)), self._next, first=True)
 
-    def _later(self, delay: Micros, fault: Fault) -> None:
+    def _later(self, delay: Micros, fault: Fault | When) -> None:
+        begin = partial(self._await, fault) if isinstance(fault, When) else partial(self.strike, fault)
         if delay <= 0:
-            self.strike(fault)
+            begin()
         else:
-            self.world.at(delay, lambda: self.strike(fault), first=True)
+            self.world.at(delay, begin, first=True)
+
+    def _await(self, when: When) -> None:
+        self._awaited.append((self.world.now + when.for_us, when))
+
+    def happened(self, world: World, host: Host, actor: Address, event: Event) -> None:
+        """What a move has waited for has come; it strikes when whoever says so has done its work."""
+        if not self._awaited or self.healed:
+            return
+        self._awaited = [(until, when) for until, when in self._awaited if until >= world.now]
+        for waiting in self._awaited[:]:
+            when = waiting[1]
+            if type(event) is when.event and when.host in ("", host.name):
+                self._awaited.remove(waiting)
+                for delay, fault in when.then():
+                    self._later(max(delay, 1), fault)
 
     def strike(self, fault: Fault) -> None:
         """Let it happen now, and note it."""

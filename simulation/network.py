@@ -164,6 +164,10 @@ class HostileNetwork:
         for link in links:
             self._cuts[link] = _Cut(until, hold and self.rates.stream)
 
+    def is_cut(self, link: Link, now: Micros) -> bool:
+        """Whether what is said on it now does not arrive, or not before the cut ends."""
+        return link in self._cuts and self._cuts[link].until > now
+
     def clog(self, links: Iterable[Link], until: Micros) -> None:
         """What is said on these links waits until then."""
         for link in links:

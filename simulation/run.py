@@ -58,8 +58,19 @@ STALE_US = 4_000_000
 """How old the answer of a replaced leader may be: a lease, and while a replaced controller may go on renewing it."""
 
 
-INTENSE = ("groups", "groups", "groups", "groups", "changes", "changes", "table", "table", "expiring", "")
-"""Of an intense run: one of these beside the first workload, or none, so that there is time for many runs."""
+INTENSE = (
+    ("groups",),
+    ("groups",),
+    ("groups",),
+    ("groups",),
+    ("changes",),
+    ("changes",),
+    ("table", "expiring"),
+    ("table", "expiring"),
+    ("table", "expiring"),
+    (),
+)
+"""Of an intense run: some of these beside the first workload, or none, so that there is time for many runs."""
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -135,7 +146,7 @@ class Simulation:
             swarm = msgspec.structs.replace(swarm, weights=options.weights)
         wanted: Collection[str] | None = options.workloads
         if wanted is None and options.intense:
-            wanted = [self.world.random("swarm/workload").choice(INTENSE)]
+            wanted = self.world.random("swarm/workload").choice(INTENSE)
         drawn = {}
         if swarm.beyond:
             return swarm

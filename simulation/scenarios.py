@@ -240,6 +240,19 @@ def _another_leader(stage: Stage) -> None:
     stage.wait(0.3)
 
 
+def a_follower_that_is_gone(stage: Stage) -> None:
+    """A follower dies and is out of the ISR. Nobody waits for it any more."""
+    follower = stage.others(stage.leader)[0]
+    stage.wait(0.3)
+    stage.lose(follower)
+    before = stage.judge.acknowledged
+    stage.wait(3)
+    if stage.judge.acknowledged < before + 20:
+        stage.oracle.violated("L5", f"{stage.judge.acknowledged - before} writes were acknowledged without {follower}")
+    stage.world.start(follower)
+    stage.wait(1)
+
+
 def a_fenced_follower_keeps_up(stage: Stage) -> None:
     """A follower that no controller hears is fenced. It still copies all there is from the leader."""
     follower = stage.others(stage.leader)[0]

@@ -33,9 +33,10 @@ SPOILING = ("bit_rot", "lost_write", "lying_disk", "older_disk", "wiped_disk")
 
 PLOTS = (
     "comeback", "exile", "orphans", "left_behind", "quiet_terms", "seesaw", "last_standing", "blackout",
-    "alone_in_charge", "rotten_first", "no_room",
+    "alone_in_charge", "rotten_first", "no_room", "uninformed", "uneven", "in_company", "second_thoughts", "old_news",
+    "long_absence",
 )  # fmt: skip
-"""Moves that are stories by themselves. An intense run is about two or three of them."""
+"""Moves that are stories by themselves. An intense run is about a few of them."""
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -56,6 +57,7 @@ class Shape(msgspec.Struct, frozen=True):
     produce_every_ms: int = 40
     batch_records: int = 3
     value_bytes: int = 40
+    rests_ms: int = 0  # for so long at a time half of the partitions are not written to; 0: they all are, always
 
 
 class Times(msgspec.Struct, frozen=True):
@@ -159,11 +161,11 @@ def draw(
     return Swarm(
         seed=seed,
         shape=shape or (_small if intense else partial(_shape, clusters=clusters))(streams.random("swarm/shape")),
-        network=_network(streams.random("swarm/network")),
+        network=(_near if intense else _network)(streams.random("swarm/network")),
         times=_times(streams.random("swarm/times")),
         weights=_plotted(streams) if intense else _weights(streams, (*SURE, SPOILING) if further else SURE),
         beyond=further,
-        fault_every_us=spans["fault_every_us"],
+        fault_every_us=2 * spans["fault_every_us"] if intense else spans["fault_every_us"],
         down_us=spans["down_us"],
         cut_us=spans["cut_us"],
         pause_us=spans["pause_us"],
@@ -196,23 +198,24 @@ def _small(random: Random) -> Shape:
     """What has least to do with anything but itself: of an intense run."""
     combined = random.random() < 0.35
     brokers = 3 if combined else random.choice((3, 3, 3, 2, 4))
-    replication = min(brokers, random.choice((3, 3, 3, 2)))
+    replication = min(brokers, random.choice((3, 3, 3, 3, 3, 2)))
     return Shape(
         controllers=3,
         brokers=brokers,
         combined=combined,
         topics=1,
-        partitions=random.choice((1, 1, 2)),
+        partitions=random.choice((1, 2, 2)),
         replication=replication,
         min_insync=min(replication, random.choice((2, 2, 2, 1))),
-        durability="fsync" if random.random() < 0.7 else "os",
+        durability="fsync" if random.random() < 0.6 else "os",
         segment_bytes=random.choice((4096, 16384, 65536)),
         producers=random.randint(1, 2),
-        unsafe_producers=random.choice((0, 1)),
+        unsafe_producers=random.choice((0, 1, 1, 2)),
         consumers=1,
         produce_every_ms=random.choice((10, 20, 40)),
         batch_records=random.randint(1, 4),
         value_bytes=random.choice((16, 40, 200)),
+        rests_ms=random.choice((0, 0, 700, 6000)),
     )
 
 
@@ -248,6 +251,16 @@ def _network(random: Random) -> NetworkRates:
     )
 
 
+def _near(random: Random) -> NetworkRates:
+    """Of an intense run: so fast that much happens; datagrams are often delivered again when what they say is over."""
+    rates = _network(random)
+    rates = msgspec.structs.replace(
+        rates, mean_us=rates.min_us + min(rates.mean_us, 5_000), far_scale=min(rates.far_scale, 5)
+    )
+    again, late_us = random.choice((0.0, random.uniform(0.01, 0.1))), int(random.uniform(1e6, 6e6))
+    return rates if rates.stream else msgspec.structs.replace(rates, old_duplicate=again, old_us=late_us)
+
+
 def _times(random: Random) -> Times:
     min_us = int(random.uniform(50, 500))
     return Times(
@@ -277,12 +290,12 @@ def _weights(streams: Streams, sure: Sequence[Sequence[str]]) -> dict[str, float
 
 
 def _plotted(streams: Streams) -> dict[str, float]:
-    """Of an intense run: two or three plots above all, and a part of everything else."""
+    """Of an intense run: a few plots above all, and a part of everything else."""
     random = streams.random("swarm/plots")
-    plots = random.sample(PLOTS, random.choice((2, 2, 3)))
+    plots = random.sample(PLOTS, random.choice((2, 3, 4, 5)))
     others = {name: weight / 4 for name, weight in _weights(streams, SURE).items() if name not in PLOTS}
     share = sum(others.values())
-    return {**others, **{name: 2 * share / len(plots) for name in plots}}
+    return {**others, **{name: 4 * share / len(plots) for name in plots}}
 
 
 def _spans(random: Random) -> dict[str, int]:

@@ -2,10 +2,11 @@
 
 P4 a leader of the current epoch has everything committed. P5 so has whoever could be elected next: the earliest warning
 that there is. P6 a leader's maximal ISR covers whatever the controller may have. P16 one process ever appends as leader
-in an epoch. P17 a high watermark counts only what followers proved by a fetch in this epoch. P18 a follower joins the
-ISR only after it has reached the start of the leader's epoch in it. COUNTED what the leader of the current epoch takes
-a member of its maximal ISR for, that member's present log has. Bytes may go bad while a leader's term goes on, but a
-log may not be replaced then, nor be cut below what it proved: the leader would count its predecessor's records for it.
+in an epoch. P17 a high watermark counts only what followers proved by a fetch in this epoch, in the life of theirs that
+the leader knew of. P18 a follower joins the ISR only after it has reached the start of the leader's epoch in it. COUNTED
+what the leader of the current epoch takes a member of its maximal ISR for, that member's present log has. Bytes may go
+bad while a leader's term goes on, but a log may not be replaced then, nor be cut below what it proved: the leader would
+count its predecessor's records for it.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class LeadersChecker(Checker):
 
     def delivered(self, world: World, target: str, envelope: Envelope) -> None:
         body = envelope.body
-        if isinstance(body, Fetch) and envelope.to == "broker":
+        if isinstance(body, Fetch) and envelope.to == "broker" and _lives(world.hosts[target], body):
             for wanted in body.wanted:
                 place = (wanted.partition, wanted.leader_epoch, body.replica)
                 if wanted.offset > self.fetched.get(place, -1):
@@ -209,3 +210,10 @@ class LeadersChecker(Checker):
 
 def _name(copy: Copy) -> str:
     return f"{copy.partition.topic[:6]}-{copy.partition.index}"
+
+
+def _lives(host: Host, fetch: Fetch) -> bool:
+    """Whether it is from the life of that broker which the receiver knows to be registered (KIP-903)."""
+    image = next((image for actor, image in images_of(host) if actor == "broker"), None)
+    known = None if image is None else image.brokers.get(fetch.replica)
+    return image is None or (known is not None and known.epoch == fetch.broker_epoch)

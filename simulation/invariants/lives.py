@@ -354,7 +354,8 @@ class LivesChecker(Checker):
             starts = {}
             for number in state.replicas:
                 copy = self.copies.member(number, partition)
-                if copy is None or copy.log is None or copy.host in self.oracle.lossy:
+                gone = copy is None or world.hosts[copy.host].node is None  # one that died for good
+                if copy is None or gone or copy.log is None or copy.host in self.oracle.lossy:
                     continue
                 starts[copy.host] = copy.log.start
                 log = cast("Log", copy.log)

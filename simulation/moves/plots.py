@@ -26,6 +26,10 @@ SESSION_US = 3_000_000
 """After so much silence a broker is put out, if nobody knew before that it was gone."""
 
 
+ASKERS = ("asker", "gasker")
+"""Clients that only ask, and so notice what is old."""
+
+
 class _Scene(NamedTuple):
     """A partition: who leads it, and its other replicas in the order in which they would."""
 
@@ -34,8 +38,9 @@ class _Scene(NamedTuple):
 
 
 def _scene(nemesis: Nemesis, heirs: int = 1) -> list[_Scene]:
-    """One that is led and has so many other replicas, as a list of one."""
-    known = [(leader, replicas) for leader, replicas in nemesis.budget.partitions() if leader]
+    """One that is led and has so many other replicas, as a list of one. Mostly one in which something happens."""
+    busy = nemesis.budget.busy() if nemesis.random.random() < 0.8 else []
+    known = [(leader, replicas) for leader, replicas in busy or nemesis.budget.partitions() if leader]
     scenes = [_Scene(leader, [name for name in replicas if name != leader]) for leader, replicas in known]
     scenes = [scene for scene in scenes if len(scene.heirs) >= heirs]
     return [nemesis.random.choice(scenes)] if scenes else []
@@ -70,11 +75,13 @@ def comeback(nemesis: Nemesis) -> Draws:
 @move
 def exile(nemesis: Nemesis) -> Draws:
     """A leader and a few clients see each other, and nobody else, for long. Elsewhere life goes on."""
-    for leader, _ in _scene(nemesis):
-        company = [name for name in nemesis.clients if name.endswith("asker") or nemesis.random.random() < 0.15]
+    network, now = nemesis.network, nemesis.world.now
+    away = any(network.is_cut((name, server), now) for name in ASKERS for server in nemesis.servers)
+    for leader, _ in _scene(nemesis) if not away else ():
+        company = [name for name in nemesis.clients if name in ASKERS or nemesis.random.random() < 0.15]
         inside = sorted([leader, *company])
         outside = sorted({*nemesis.servers, *nemesis.clients} - {*inside})
-        yield 0, _apart(f"exile {'+'.join(inside)}", both_ways(inside, outside), _between(nemesis, 6, 10))
+        yield 0, _apart(f"exile {'+'.join(inside)}", both_ways(inside, outside), _between(nemesis, 7.5, 11))
 
 
 @move
@@ -101,10 +108,11 @@ def left_behind(nemesis: Nemesis) -> Draws:
 def quiet_terms(nemesis: Nemesis) -> Draws:
     """No client sees a server for a while, and leaders come and go that have nothing to write."""
     for leader, heirs in _scene(nemesis):
-        silence = SESSION_US + _between(nemesis, 2, 4)
+        dies = nemesis.random.random() < 0.7
+        silence = (1 if dies else 2) * SESSION_US + _between(nemesis, 2, 4)
         yield 0, _apart("quiet_terms", both_ways(nemesis.clients, nemesis.servers), silence)
         at = _between(nemesis, 0.05, 0.5)
-        if nemesis.random.random() < 0.5:
+        if dies:
             yield at, Crash(leader, silence)
         else:
             yield at, _apart(f"quiet_terms {leader}", both_ways([leader], _servers(nemesis, leader)), silence)
@@ -153,9 +161,9 @@ def blackout(nemesis: Nemesis) -> Draws:
         yield 0, Crash(name, _between(nemesis, 0.05, 0.3))
     if nemesis.random.random() < 0.5:
         for name in brokers:
-            yield _between(nemesis, 0, 0.02), Crash(name, SESSION_US + _between(nemesis, 0.8, 2))
+            yield _between(nemesis, 0, 0.02), Crash(name, SESSION_US + _between(nemesis, 1.3, 2.5))
     else:
-        yield 0, _apart("blackout", both_ways(controllers, brokers), SESSION_US + _between(nemesis, 0.8, 2))
+        yield 0, _apart("blackout", both_ways(controllers, brokers), SESSION_US + _between(nemesis, 1.3, 2.5))
 
 
 @move
@@ -194,8 +202,9 @@ def rotten_first(nemesis: Nemesis) -> Draws:
         yield 0, rot
         power = nemesis.random.random() < 0.5
         for other in replicas:
-            down = _between(nemesis, 0.02, 0.3) if other == name else _between(nemesis, 1, 4)
-            yield 1_000, PowerLoss(other, down, nemesis.seed()) if power else Crash(other, down)
+            down = _between(nemesis, 0.02, 0.3) if other == name else _between(nemesis, 1.5, 6)
+            at = 1_000 if other != name else _between(nemesis, 0.001, 0.2)  # often it is the last one in sync
+            yield at, PowerLoss(other, down, nemesis.seed()) if power else Crash(other, down)
 
 
 def _rot(nemesis: Nemesis, name: str) -> list[Fault]:
@@ -204,12 +213,14 @@ def _rot(nemesis: Nemesis, name: str) -> list[Fault]:
         return []
     disk = nemesis.disk(name)
     folders = [entry for entry in disk.list("") if entry.endswith("/") and nemesis.budget.may_spoil(name, entry[:-1])]
-    paths = [f"{folder}{file}" for folder in folders for file in disk.list(folder) if file.endswith(".log")]
+    logs = {folder: sorted(file for file in disk.list(folder) if file.endswith(".log")) for folder in folders}
+    newest = nemesis.random.random() < 0.7
+    paths = [f"{folder}{file}" for folder, files in logs.items() for file in (files[-1:] if newest else files)]
     paths = [path for path in paths if disk.size(path)]
     for _ in range(8 if paths else 0):
         path = nemesis.chosen(paths)
         size = disk.size(path) or 0
-        offset = max(0, size - 1 - int(nemesis.random.expovariate(1 / 200)))
+        offset = max(0, size - 1 - int(nemesis.random.expovariate(1 / 500)))
         if nemesis.random.random() < 0.4:
             offset = nemesis.random.randrange(size)
         if guarded(disk, path, offset, 1):

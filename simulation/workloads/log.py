@@ -202,6 +202,7 @@ class LogWorkload(Workload):
         self._grown: dict[str, int] = {}  # topics that have more partitions than the shape says
         self.acknowledged = 0  # sends that must not be lost
         self._number = 0
+        self._resting: set[tuple[str, int]] = set()  # partitions that are not written to now
         self._question = 0
         self._generation = 0
         self._waiting: dict[str, dict[str, Sent]] = {}  # process -> value -> token
@@ -233,6 +234,12 @@ class LogWorkload(Workload):
         for producer in self.producers:
             self.every(self._pause, partial(self._draw_send, producer))
         self.every(lambda: LATEST_EVERY_US, lambda: self.ask(AskEnds()))
+        if self.shape.rests_ms:
+            self.every(lambda: self.shape.rests_ms * 1000, self._draw_rest)
+
+    def heal(self) -> None:
+        super().heal()
+        self._resting.clear()
 
     def died(self, host: str) -> None:
         self._lives[host] += 1
@@ -373,7 +380,13 @@ class LogWorkload(Workload):
         if self.topics and len(self._waiting[name]) <= MAX_OUTSTANDING:
             topic, index = self.chance.choice(self.places())
             count = self.chance.randint(1, self.shape.batch_records)
-            self.ask(Send(name, topic, index, self._number, count))
+            if (topic, index) not in self._resting:
+                self.ask(Send(name, topic, index, self._number, count))
+
+    def _draw_rest(self) -> None:
+        """Leaders come and go also where nothing is written."""
+        healed = self.run.nemesis.healed
+        self._resting = set() if healed else {place for place in self.places() if self.chance.random() < 0.5}
 
     def _pause(self) -> Micros:
         every = self.shape.produce_every_ms * 1000

@@ -2,7 +2,8 @@
 
 Segments are tiny and the cleaner has no patience, so logs are cleaned again and again while everything breaks. A reader
 that begins at the beginning must end with the last value of each key, whatever was cleaned meanwhile, and whoever
-leads (`invariants/lives`).
+leads (`invariants/lives`). With a `turnover` each key is forgotten after so many records: then who missed that one was
+deleted does not hear of it again.
 """
 
 from __future__ import annotations
@@ -75,7 +76,8 @@ class TableWorkload(OneTopic):
 
     def draw_put(self, process: str) -> None:
         index, count = self.chance.randrange(self.partitions), self.chance.randint(1, 4)
-        keys = [self.chance.randrange(int(self.settings["keys"])) for _ in range(count)]
+        turns = self.number // int(self.settings.get("turnover", 0) or self.number + 1)
+        keys = [turns + self.chance.randrange(int(self.settings["keys"])) for _ in range(count)]
         deleted = [place for place in range(count) if self.chance.random() < float(self.settings["deletes"])]
         self.ask(Set(process, index, self.number, keys, deleted))
 
