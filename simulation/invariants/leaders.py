@@ -3,10 +3,10 @@
 P4 a leader of the current epoch has everything committed. P5 so has whoever could be elected next: the earliest warning
 that there is. P6 a leader's maximal ISR covers whatever the controller may have. P16 one process ever appends as leader
 in an epoch. P17 a high watermark counts only what followers proved by a fetch in this epoch, in the life of theirs that
-the leader knew of. P18 a follower joins the ISR only after it has reached the start of the leader's epoch in it. COUNTED
-what the leader of the current epoch takes a member of its maximal ISR for, that member's present log has. Bytes may go
-bad while a leader's term goes on, but a log may not be replaced then, nor be cut below what it proved: the leader would
-count its predecessor's records for it.
+the leader knew of. P18 a follower joins the ISR only after it has reached the start of the leader's epoch in it.
+COUNTED what the leader of the current epoch takes a member of its maximal ISR for, that member's present log has. Bytes
+may go bad while a leader's term goes on, but a log may not be replaced then, nor be cut below what it proved: the
+leader would count its predecessor's records for it.
 """
 
 from __future__ import annotations
