@@ -47,7 +47,7 @@ BUGS = (
     ),
     Bug(
         "fetch-without-epoch", 6, "KAFKA-7395", "a fetch of an earlier leader epoch moves the high watermark",
-        ("P5", "P8", "P17"), scenarios.a_fetch_of_an_earlier_epoch,
+        ("P5", "P8", "P17", "COUNTED"), scenarios.a_fetch_of_an_earlier_epoch,
     ),
     Bug(
         "answers-of-other-epochs", 7, "KAFKA-7786, KAFKA-8429", "a follower cuts its log at the word of an old leader",
@@ -75,7 +75,7 @@ BUGS = (
     ),
     Bug(
         "any-broker-epoch", 15, "KAFKA-14617 (KIP-903), CVE-2018-1288", "a fetch of a dead or forged life counts",
-        ("P5", "P8", "P17"), scenarios.a_fetch_of_a_dead_life,
+        ("P5", "P8", "P17", "COUNTED"), scenarios.a_fetch_of_a_dead_life,
     ),
     Bug(
         "hw-below-min-insync", 17, "KAFKA-15583", "the high watermark moves while too few are in sync",
