@@ -15,7 +15,9 @@ should be few, as long as nobody waits the longer for that. Batches are grouped 
   load, and queues that only grow.
 * An answer that has far to go always takes long. One that takes much longer than the quickest has waited in a queue,
   and a second request would only wait behind the first (TCP Vegas tells the two apart in the same way). So patience is
-  at least `PACE` times what answers take beyond the quickest: a busy cluster is not given five requests to queue.
+  at least `PACE` times what answers take beyond the quickest: a busy cluster is not given five requests to queue. In a
+  queue all answers are late. One that is late alone has met a slow disk, and nobody should wait the longer for that: so
+  what answers take is the median of the last five.
 * What must go again goes at once.
 
 None of this is about order or safety: that is the business of a `Lane`. Whoever changes a lane says so (`opened`,
@@ -25,6 +27,7 @@ more than the messages do.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -40,37 +43,35 @@ PATIENCE_MS = 50
 """For so long after a request to a leader, while that is unanswered, only full batches leave for it."""
 
 MOST_MS = 500
-"""An answer that took longer counts as this: a leader that stood still is not avoided for long."""
+"""An answer that took longer counts as this."""
 
 
 class _Answers:
     """How long the answers of one leader take, in milliseconds."""
 
-    __slots__ = ("least", "usual")
+    __slots__ = ("least", "recent", "usual")
 
     def __init__(self) -> None:
-        self.usual = 0.0  # smoothed; it falls sooner than it rises, since what made one answer late is mostly over
+        self.usual = 0.0  # smoothed, none counting as more than `PATIENCE_MS`
         self.least = float(MOST_MS)  # the quickest; it rises slowly, should the way have become longer
+        self.recent: deque[int] = deque(maxlen=5)
 
     def took(self, milliseconds: int) -> None:
         """One more answer."""
         took = min(milliseconds, MOST_MS)
-        self.usual += (took - self.usual) / (8 if took > self.usual else 4)
+        self.usual += (min(took, PATIENCE_MS) - self.usual) / 8
         self.least = min(took, self.least + (took - self.least) / 256)
+        self.recent.append(took)
 
     @property
     def apart(self) -> float:
         """How far departures should be apart."""
-        return max(min(PATIENCE_MS, PACE * self.usual), self._queued)
+        return PACE * self.usual
 
     @property
     def patience(self) -> float:
         """For how long only full batches should leave while one is on its way."""
-        return max(PATIENCE_MS, self._queued)
-
-    @property
-    def _queued(self) -> float:
-        return PACE * (self.usual - self.least)
+        return max(PATIENCE_MS, PACE * (sorted(self.recent)[len(self.recent) // 2] - self.least))
 
 
 class Leaving(NamedTuple):

@@ -68,12 +68,12 @@ def test_an_answer_that_has_far_to_go_is_not_waited_for_longer_than_that() -> No
     assert len(outcomes.acked) == 201
 
 
-def over(world: ClientWorld, milliseconds: int) -> int:
+def over(world: ClientWorld, milliseconds: int, first: int = 0) -> int:
     """How many batches left in that time, with a record a millisecond, after as long a time to get used to it."""
     for number in range(2 * milliseconds):
         if number == milliseconds:
             world.sent.clear()
-        send(world, number)
+        send(world, first + number)
         world.run(1)
     return len(counts(world))
 
@@ -93,6 +93,18 @@ def test_answers_that_have_come_to_take_longer_are_waited_for() -> None:
     assert over(world, 3_000) <= 3_000 // 200
     world.run(2_000)
     assert len(outcomes.acked) == 6_001
+
+
+def test_one_late_answer_among_quick_ones_makes_nobody_wait() -> None:
+    world, _, _ = ready(1, linger_ms=5)
+    prove(world, 1)
+    quick = over(world, 500)
+    for number in range(10):
+        world.delay = (200, 200) if number % 3 == 0 else (1, 1)
+        send(world, 10_000 + number)
+        world.run(450)
+    world.delay = (1, 1)
+    assert over(world, 500, first=20_000) >= quick * 0.9
 
 
 def test_a_leader_that_stood_still_is_not_avoided_for_long() -> None:
