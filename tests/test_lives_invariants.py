@@ -200,3 +200,16 @@ def test_a_calm_cluster_breaks_none_of_these_promises_and_tests_all_of_them() ->
     living.world.run_until(living.world.now + 10_000_000)
     living.lives.at_rest(living.world)
     assert {"P21", "P24", "P25", "P25 log", "KEYS", "EXPIRY", "DELETED", "START"} <= set(living.sim.oracle.premises)
+
+
+def test_a_copy_that_died_for_good_is_not_held_to_where_its_leaders_log_begins_now() -> None:
+    living = Living()
+    partition = living.partition_of("expiring")
+    leader = living.leader_of(partition)
+    dead, alive = (name for name in ("b1", "b2", "b3") if name != leader.name)
+    living.world.crash(dead)
+    logs: list[Any] = [replicas_of(host)[partition].log for host in (leader, living.world.hosts[alive])]
+    before = logs[0].start
+    living.until(lambda: before < logs[0].start == logs[1].start)
+    living.lives._moved.clear()
+    living.lives.at_rest(living.world)
