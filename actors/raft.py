@@ -89,6 +89,7 @@ class Raft:
         self._copying: Copying | None = None
         self._fetch_id = 0
         self._asking: int | None = None  # id of the fetch that is out
+        self._unasked = False  # one is due as soon as what was given up is gone for good
         self._told_durable = 0  # what the leader knows of our durable end
         self._records = QuorumLog(config.settings)
 
@@ -255,7 +256,7 @@ class Raft:
             self._granted.add(self.id)
             self._count_votes(ctx)
         if self._copying is not None:
-            if self._copying.synced(generation):
+            if self._copying.synced(generation) or self._unasked:
                 self._fetch(ctx)
             elif moved and self._asking is not None and self.log.durable_end > self._told_durable:
                 self._told_durable = self.log.durable_end
@@ -504,8 +505,9 @@ class Raft:
         if copying is None or self._asking is not None or self.leader < 0:
             return
         wanted = copying.wanted()
+        self._unasked = wanted is None or self._records.loading
         if wanted is None or self._records.loading:
-            return
+            return  # until what was given up is gone for good
         wanted = replace(wanted, last_epoch=self._records.last_epoch)
         self._fetch_id += 1
         self._asking = self._fetch_id

@@ -105,6 +105,20 @@ def test_it_may_be_elected_afterwards_and_has_everything() -> None:
     cluster.until(cluster.agreed, 10_000)
 
 
+@pytest.mark.parametrize("flush_ms", [30, 80, 120, 250])
+def test_a_node_whose_disk_is_slow_goes_on_copying_after_a_snapshot(flush_ms: int) -> None:
+    cluster = Busy().begin()
+    victim = next(name for name in ("b1", "b2", "b3") if name not in (cluster.active(), cluster.leader()))
+    cluster.world.crash(victim)
+    cluster.alter(2 * SNAPSHOT_RECORDS)
+    usual = cluster.world.flush_time
+    cluster.world.flush_time = lambda host: flush_ms * 1000 if host.name == victim else usual(host)
+    cluster.world.start(victim)
+    cluster.until(lambda: len(cluster.told(MetadataSnapshotLoaded)) == 1, 10_000)
+    cluster.alter(1)
+    cluster.until(cluster.agreed, 10_000)
+
+
 @pytest.mark.parametrize("wait_ms", range(0, 60, 5))
 def test_a_loss_of_power_while_a_snapshot_is_loaded_costs_nothing(wait_ms: int) -> None:
     cluster = Busy(wait_ms + 1).begin()
