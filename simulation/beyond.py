@@ -7,8 +7,9 @@ What is left of the promises:
                damaged, a disk was found to be another or an older one, or a node died and said why
     LOUD       a node that cannot go on dies with a sentence (an assertion is one)
 
-Disks that only lied, or an older copy of a disk that nobody can tell from itself, cannot be reported: there is nothing
-to see. Everything else that checkers know is not asked here, and no convergence is waited for.
+Disks that lied, or an older copy of a disk that nobody can tell from itself, cannot be reported: there is nothing to
+see. Where there was such a disk it may be the one that has lost something, whatever else was spoilt. Everything else
+that checkers know is not asked here, and no convergence is waited for.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ..actors.events import BrokerRegisteredEvent
 from ..actors.kernel import Address, Event
 from ..cluster.world import Host, World
 from .history import Op
-from .moves.spoilt_disks import BitRot, LostWrite, WipedDisk
+from .moves.spoilt_disks import BitRot, LostWrite, LyingDisk, OlderDisk, WipedDisk
 from .oracle import Checker
 from .views import images_of
 
@@ -104,5 +105,7 @@ def missing(history: Sequence[Op]) -> list[str]:
 
 
 def _can_be_seen(run: Simulation) -> bool:
-    """Whether there is damage of a kind that leaves a trace."""
-    return any(isinstance(step.action, BitRot | LostWrite | WipedDisk) for step in run.steps)
+    """Whether there is damage, and all of it is of a kind that leaves a trace."""
+    actions = [step.action for step in run.steps]
+    unseen = any(isinstance(action, LyingDisk | OlderDisk) for action in actions)
+    return not unseen and any(isinstance(action, BitRot | LostWrite | WipedDisk) for action in actions)

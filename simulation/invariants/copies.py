@@ -267,8 +267,8 @@ class CopiesChecker(Checker):
                 self.violated("P15", f"{_at(copy)} has epochs {entries[-5:]}, its log says {expected[-5:]}")
             return
         for line in copy.mirror.lines[-len(copy.added) - 1 :]:  # and the one before them
-            if log.epochs.epoch_at(line.base) != line.epoch:
-                found = log.epochs.epoch_at(line.base)
+            found = log.epochs.epoch_at(line.base)
+            if found != line.epoch and not _before_all(log, line):
                 self.violated("P15", f"{_at(copy)}: the cache says epoch {found} at {line.base}, the log {line.epoch}")
 
     def _committed(self, copy: Copy, history: History, gone: tuple[Line, ...]) -> None:
@@ -304,3 +304,12 @@ class CopiesChecker(Checker):
 
 def _at(copy: Copy) -> str:
     return f"{copy.host} ({copy.partition.topic[:6]}-{copy.partition.index})"
+
+
+def _before_all(log: EpochLogView, line: Line) -> bool:
+    """Whether the log has nothing of a batch, and nothing before it: what was compacted away before the copy began.
+
+    What follows a hole at the beginning is taken to have begun its epoch with the log (`Log._epochs_with`).
+    """
+    first = next(iter(log.batches_from(log.start)), None)
+    return first is not None and line.end <= first.base_offset

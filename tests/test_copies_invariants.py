@@ -1,0 +1,46 @@
+"""What is judged of one copy of a partition; see `simulation.invariants.copies`."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from barnabas.actors.messages import Partition
+from barnabas.simulation.invariants.copies import CopiesChecker, Copy
+from barnabas.simulation.invariants.metadata import MetadataChecker
+from barnabas.simulation.invariants.quorum import QuorumChecker
+from barnabas.simulation.logical import Logical
+from barnabas.simulation.mirror import Line, Mirror
+from barnabas.simulation.oracle import Oracle, Violation
+from barnabas.storage.log import Log
+from barnabas.storage.memory import MemoryDisk
+from barnabas.storage.records import RawRecord, encode_batch
+from barnabas.storage.settings import LogSettings
+
+
+def begun_in_a_hole(first: int) -> tuple[CopiesChecker, Copy, Log]:
+    """A copy that began at 295, where epoch 7 was compacted away up to `first`, and what a checker has seen of it."""
+    log = Log.open(MemoryDisk(Random(1)), "table-0", bytes(16), LogSettings(compacted=True), None)
+    log.reset_to(295)
+    record: RawRecord = (b"k", b"v", (), 1, -1)
+    log.append_replica(encode_batch([record], base_offset=first, leader_epoch=10))
+    gone = [Line(base, base + 2, 7, base, base, (2, 0), base) for base in range(295, 313, 2)]
+    copy = Copy("b1", Partition("topic", 0), Mirror({}), fresh=False)
+    copy.added = copy.mirror.update(Logical(log, gone)).added
+    checker = CopiesChecker(MetadataChecker(QuorumChecker()))
+    Oracle([checker])
+    return checker, copy, log
+
+
+def test_an_epoch_that_a_copy_has_nothing_of_may_be_missing_in_its_cache() -> None:
+    checker, copy, log = begun_in_a_hole(313)
+    assert [line.epoch for line in copy.mirror.lines] == [7] * 9 + [10]
+    checker._epochs(copy, log, whole=False)
+
+
+def test_an_epoch_that_a_copy_has_something_of_may_not() -> None:
+    checker, copy, log = begun_in_a_hole(313)
+    log.epochs.entries.clear()
+    with pytest.raises(Violation, match="P15"):
+        checker._epochs(copy, log, whole=False)
