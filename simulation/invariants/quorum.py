@@ -28,6 +28,7 @@ class _Seen(msgspec.Struct):
     epoch: int = 0
     shown: int = 0  # the highest epoch in any message
     hw: int = 0
+    claimed: int = 0  # what it called durable after the last input
     durable: int = 0  # the most that it called durable of its present log
     log: EpochLogView | None = None
     led: int = -1  # the last epoch in which it led, in this life
@@ -73,6 +74,9 @@ class QuorumChecker(Checker):
             self._high_watermark(host, raft, log, seen)
 
     def _restarted(self, host: Host, raft: RaftView, seen: _Seen) -> None:
+        if seen.log is not None and seen.log.recovery_point < seen.claimed:
+            # In the input in which it died it had begun to cut, and took back what it called durable before the cut.
+            seen.durable = min(seen.durable, seen.log.recovery_point)
         seen.life, seen.hw, seen.led, seen.log = host.life, 0, -1, None
         if host.name in self.oracle.lossy_voters:
             seen.shown = seen.epoch = seen.durable = 0
@@ -125,7 +129,7 @@ class QuorumChecker(Checker):
         mirror = seen.mirror
         change = mirror.update(log)
         first_look = seen.log is not log
-        seen.log = log
+        seen.log, seen.claimed = log, log.recovery_point
         if first_look and seen.durable and host.name not in self.oracle.lossy_voters:
             self.premise("DURABLE")
         if change.cut is not None:
