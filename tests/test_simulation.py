@@ -15,6 +15,8 @@ import time
 import pytest
 from msgspec.structs import replace
 
+from barnabas.actors.client_commands import Failure, Why
+from barnabas.actors.consumer_outlet import Chunk
 from barnabas.cluster.world import World
 from barnabas.simulation.moves.disks import SlowDisk
 from barnabas.simulation.moves.processes import Stopped
@@ -24,7 +26,9 @@ from barnabas.simulation.parts import WORKLOADS
 from barnabas.simulation.run import FAULT_EVERY_S, LEAST_WORK, Options, Simulation, simulate
 from barnabas.simulation.story import Story
 from barnabas.simulation.swarm import Shape
+from barnabas.simulation.workload import Settings
 from barnabas.simulation.workloads.changes import Grow
+from barnabas.simulation.workloads.expiring import ExpiringWorkload
 from barnabas.simulation.workloads.groups import OURS
 from barnabas.storage.records import encode_batch
 
@@ -89,6 +93,29 @@ def test_a_reader_that_does_not_know_new_partitions_yet_begins_again_once_for_al
     run.world.run_until(5_000_000)
     begun = sum(op.kind == "assign" and op.process == reader for op in run.history[before:])
     assert 5 <= begun / len(run.workload.places()) <= 8
+
+
+def test_a_reader_that_reads_before_it_has_begun_again_may_read_everything_twice() -> None:
+    """Nobody had answered it for ten seconds; it came through within half a second after saying so (seed 95)."""
+    keeping: Settings = {"retention_bytes": -1, "retention_ms": -1, "trim_ms": 3_600_000, "every_ms": 60}
+    run = Simulation(1, Options(shape=LITTLE, faults=False, workloads=("expiring",), figures={"expiring": keeping}))
+    expiring = run.workloads["expiring"]
+    assert isinstance(expiring, ExpiringWorkload)
+    outlet = expiring._readers[expiring.reader]
+    run.start()
+    assert run.world.run_while(lambda: outlet.positions.get(0, 0) < 10, 5_000_000)
+    before = outlet.positions[0]
+    outlet.failed(expiring.topic, -1, 0, Failure(Why.NO_BROKERS, "nobody answers"))
+    run.world.run_until(run.world.now + 400_000)
+    assert outlet.positions[0] > before
+    run.world.run_until(run.world.now + 2_000_000)
+    assert expiring.complaints == []
+    assert [record.offset for record in outlet.read[0]] == [*range(outlet.positions[0])]
+    before = outlet.positions[0]
+    again = Chunk(expiring.topic, 0, outlet.generations[0], 0, -1)
+    again.batches.append(encode_batch([(None, b"a", (), 1, -1)]))
+    outlet.fetched(again)  # in the same generation: it must not
+    assert expiring.complaints == [f"{expiring.reader} read 0 after {before}"]
 
 
 def test_members_of_groups_read_no_topics_of_other_workloads() -> None:

@@ -68,7 +68,10 @@ class _Producer:
 
 
 class _Reader:
-    """A consumer's outlet."""
+    """A consumer's outlet. All it has of a partition is of one generation: what is assigned anew is read anew.
+
+    A consumer that nobody has answered in time says so and tries on, so it may read before it is assigned anew.
+    """
 
     def __init__(self, workload: OneTopic, process: str) -> None:
         self._workload = workload
@@ -77,23 +80,31 @@ class _Reader:
         self.positions: dict[int, int] = {}
         self.ends: dict[int, int] = {}
         self.asking = False
+        self.generations: dict[int, int] = {}
 
     def fetched(self, chunk: Chunk) -> None:
         world, records = self._workload.world, chunk.records()
+        self._start_over(chunk.partition, chunk.generation)
         before = self.positions.get(chunk.partition, 0)
         if records and records[0].offset < before:
             self._workload.complaints.append(f"{self._process} read {records[0].offset} after {before}")
-        self.read.setdefault(chunk.partition, []).extend(records)
+        self.read[chunk.partition].extend(records)
         self.positions[chunk.partition] = chunk.next
         world.at(0, lambda: world.tell(self._process, "consumer", Took(chunk.size)))
 
     def progressed(self, topic: str, partition: int, generation: int, position: int, hw: int) -> None:
+        self._start_over(partition, generation)
         self.positions[partition] = max(position, self.positions.get(partition, 0))
+
+    def _start_over(self, partition: int, generation: int) -> None:
+        if self.generations.get(partition) != generation:
+            self.generations[partition] = generation
+            self.read[partition] = []
+            self.positions[partition] = 0
 
     def failed(self, topic: str, partition: int, generation: int, failure: Failure) -> None:
         if failure.why is not Why.NO_BROKERS:
             self._workload.complaints.append(f"{self._process} cannot read {topic}-{partition}: {failure.sentence}")
-        self.positions.clear()
         self._workload.world.at(500_000, lambda: self._workload.assign(self._process))
 
     def offsets(self, token: object, found: dict[tuple[str, int], tuple[int, int]]) -> None:
