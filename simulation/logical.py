@@ -37,10 +37,13 @@ class Logical:
         place = max(0, bisect_right(committed, offset, key=_base) - 1)
         if place < len(committed) and committed[place].end <= offset:
             place += 1
+        at = -1
         for header in self._log.batches_from(offset):
             while place < len(committed) and committed[place].end <= header.base_offset:
-                yield _header(committed[place])
+                if committed[place].base >= at:  # else there is no hole, but something that was never committed
+                    yield _header(committed[place])
                 place += 1
+            at = header.next_offset
             line = committed[place] if place < len(committed) else None
             if line is not None and line[:3] == (header.base_offset, header.next_offset, header.leader_epoch):
                 yield _header(line)

@@ -385,6 +385,11 @@ class MemoryDisk:
         if versions:
             versions[-1].data = bytes(data)
 
+    def at_rest(self, path: str) -> int:
+        """How many bytes of a file there are on the disk, whatever is about to replace it; 0 if there is none yet."""
+        node = self._root.find(checked(path))
+        return len(node.data) if isinstance(node, File) else 0
+
     def overwrite(self, path: str, offset: int, data: bytes) -> None:
         """Other bytes have come to be in a file at rest: a write that was lost, or meant for another place."""
         node = self._root.find(checked(path))

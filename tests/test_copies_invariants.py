@@ -44,3 +44,14 @@ def test_an_epoch_that_a_copy_has_something_of_may_not() -> None:
     log.epochs.entries.clear()
     with pytest.raises(Violation, match="P15"):
         checker._epochs(copy, log, whole=False)
+
+
+def test_a_tail_that_came_back_is_not_taken_for_holes() -> None:
+    """Seed 127: a loss of power undid a cut. The old tail is there again, where others have committed something."""
+    log = Log.open(MemoryDisk(Random(1)), "groups-0", bytes(16), LogSettings(compacted=True), None)
+    record: RawRecord = (b"k", b"v", (), 1, -1)
+    for base in range(4):
+        log.append_replica(encode_batch([record], base_offset=base, leader_epoch=8))
+    committed = [Line(base, base + 1, 8 if base < 2 else 9, base, base, (2, 0), base) for base in range(4)]
+    found = [(header.base_offset, header.leader_epoch) for header in Logical(log, committed).batches_from(0)]
+    assert found == [(0, 8), (1, 8), (2, 8), (3, 8)]

@@ -422,6 +422,18 @@ def test_a_flipped_bit_stays_flipped() -> None:
     assert (content(disk, "a"), content(disk, "b")) == (b"acc", b"abC")
 
 
+def test_what_is_at_rest_is_not_what_is_about_to_replace_it() -> None:
+    """Seed 88: a write was lost beyond the end of a file that was about to be replaced by a longer one."""
+    on = MemoryDisk(Random(1))
+    assert on.at_rest("a") == 0
+    on.replace("a", b"old")
+    flush(on)
+    on.replace("a", b"something longer")
+    assert (on.size("a"), on.at_rest("a")) == (16, 3)
+    flush(on)
+    assert on.at_rest("a") == 16
+
+
 def test_an_older_disk_can_be_put_back_and_an_empty_one_too() -> None:
     disk = MemoryDisk(Random(1))
     disk.append("d/e/a", b"1")

@@ -75,6 +75,8 @@ class LostWrite(Fault, frozen=True):
         length = min(self.length, size - self.offset)
         if length <= 0 or not guarded(disk, self.path, self.offset, length):
             return False
+        if self.offset + length > disk.at_rest(self.path):
+            return False  # it is about to be replaced by something longer
         found = disk.peek(self.other)[:length] if self.other else b""
         nemesis.budget.spoilt(self.host)
         disk.overwrite(self.path, self.offset, found.ljust(length, b"\0"))
