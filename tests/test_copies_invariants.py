@@ -7,12 +7,16 @@ from random import Random
 import pytest
 
 from barnabas.actors.messages import Partition
+from barnabas.actors.raft import Raft
 from barnabas.simulation.invariants.copies import CopiesChecker, Copy
 from barnabas.simulation.invariants.metadata import MetadataChecker
 from barnabas.simulation.invariants.quorum import QuorumChecker
 from barnabas.simulation.logical import Logical
 from barnabas.simulation.mirror import Line, Mirror
 from barnabas.simulation.oracle import Oracle, Violation
+from barnabas.simulation.run import measured
+from barnabas.simulation.scenarios import Stage
+from barnabas.simulation.views import raft_of
 from barnabas.storage.log import Log
 from barnabas.storage.memory import MemoryDisk
 from barnabas.storage.records import RawRecord, encode_batch
@@ -55,3 +59,27 @@ def test_a_tail_that_came_back_is_not_taken_for_holes() -> None:
     committed = [Line(base, base + 1, 8 if base < 2 else 9, base, base, (2, 0), base) for base in range(4)]
     found = [(header.base_offset, header.leader_epoch) for header in Logical(log, committed).batches_from(0)]
     assert found == [(0, 8), (1, 8), (2, 8), (3, 8)]
+
+
+def test_a_voter_that_died_while_it_cut_its_log_had_taken_back_what_it_called_durable() -> None:
+    """Seed 283: the cut was made, and reading failed before the input was over."""
+    stage = Stage()
+    stage.open()
+    voter = next(name for name in stage.controllers if name != stage.active)
+    raft = raft_of(stage.world.hosts[voter])
+    assert isinstance(raft, Raft)
+    assert raft.log is not None
+    base = [header.base_offset for header in raft.log.batches_from(raft.log.start)][-1]
+    stage.until(lambda: raft.log is not None and raft.log.recovery_point > base)
+    raft._records.point.lower_to(0, stage.disk(voter))
+    raft.log.truncate_to(base)
+    stage.world.crash(voter)
+    stage.world.start(voter)
+
+    def body() -> list[str]:
+        stage.wait(1)
+        return stage.settle()
+
+    report = measured(stage, body)
+    assert report.violations == []
+    assert report.premises["DURABLE"] > 0
