@@ -504,9 +504,9 @@ class Raft:
         copying = self._copying
         if copying is None or self._asking is not None or self.leader < 0:
             return
-        wanted = copying.wanted()
-        self._unasked = wanted is None or self._records.loading
-        if wanted is None or self._records.loading:
+        wanted = None if self._records.loading else copying.wanted()
+        self._unasked = wanted is None
+        if wanted is None:
             return  # until what was given up is gone for good
         wanted = replace(wanted, last_epoch=self._records.last_epoch)
         self._fetch_id += 1

@@ -28,7 +28,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from queue import SimpleQueue
-from threading import Thread
 
 from .disk import Buffer, Generation, StorageError
 from .unsynced import ancestors
@@ -142,7 +141,7 @@ class Threads:
         helpers = min(len(targets), THREADS) - 1
         while self._count < helpers:
             self._count += 1
-            Thread(target=self._help, name=f"flush-{self._count}", daemon=True).start()
+            threading.Thread(target=self._help, name=f"flush-{self._count}", daemon=True).start()
         for _ in range(helpers):
             self._rounds.put(this)
         this.share()
