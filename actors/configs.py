@@ -70,11 +70,11 @@ def alter_configs(image: MetadataImage, request: AlterConfigs) -> Ruling:
 
 
 def _enough_now(image: MetadataImage, record: MetadataRecord) -> list[PartitionChanged]:
-    """Where min.insync.replicas falls, the ISR may suffice from now on: then no ELR is kept."""
+    """Where min.insync.replicas falls, the ISR may suffice from now on: then no ELR is kept, and records may commit."""
     changes = []
     for partition in sorted(image.partitions):
         state = image.partitions[partition]
-        if not (state.elr or state.last_known_elr):
+        if not (state.elr or state.last_known_elr or state.pristine):
             continue
         own, defaults = image.topics[partition.topic].configs, image.topic_defaults
         if isinstance(record, TopicConfigured):

@@ -7,6 +7,10 @@ proves itself leads, without loss; those for whom only their disks vouch are wei
 and ELR together never fall below min.insync but by members who cannot prove their disks; those go to `last_known_elr`,
 for people: no election here is ever unclean.
 
+A partition may be made with fewer in sync than min.insync, if not all of its brokers are up. Until the others have
+come nothing can be committed there, and it is *pristine*: if all who have a place lose their disks, any replica leads.
+While one of them may come back it is waited for, since it may have records that were acknowledged to acks=1.
+
 Each function takes an image and answers with the records of one decision; nothing changes. Several brokers that fall
 at once leave one after the other, in the order given, folded into one record per partition: the outcome is that of
 separate decisions (R14, KAFKA-13173). The leader epoch rises when the leader changes, when a replica is taken away, and
@@ -61,12 +65,17 @@ class Restart(msgspec.Struct, frozen=True):
 
 
 def choose_leader(state: PartitionState, eligible: Eligible, min_insync: int) -> int:
-    """The present leader if it may stay; else the first replica in sync; else one of the ELR (`claims`); else -1."""
+    """The present leader if it may stay; else the first replica in sync; else one of the ELR (`claims`); else -1.
+
+    In a pristine partition of which nobody is left with a place, the first replica.
+    """
     if state.leader in state.isr and eligible(state.leader):
         return state.leader
     for replica in state.replicas:
         if replica in state.isr and eligible(replica):
             return replica
+    if state.pristine and not state.isr and not state.elr:
+        return next(filter(eligible, state.replicas), -1)
     return choose_eligible(state, eligible, min_insync)
 
 
@@ -96,10 +105,15 @@ def settle(
     isr, elr, last_known = after.isr, after.elr, after.last_known_elr
     if leader != -1 and leader not in isr:
         isr, elr = _ordered(after, (*isr, leader)), _without(elr, leader)
+        last_known = _without(last_known, leader)
     if len(isr) >= min_insync:
         elr, last_known = (), ()
     claims = kept(after.claims, elr)
-    settled = replace(after, leader=leader, isr=isr, elr=elr, last_known_elr=last_known[-min_insync:], claims=claims)
+    pristine = after.pristine and len(isr) < min_insync
+    last_known = last_known[-min_insync:]
+    settled = replace(
+        after, leader=leader, isr=isr, elr=elr, last_known_elr=last_known, claims=claims, pristine=pristine
+    )
     if settled == before and not anew:
         return None
     gone = any(replica not in after.replicas for replica in before.replicas)
@@ -110,7 +124,7 @@ def settle(
         partition_epoch=before.partition_epoch + 1,
         isr=list(isr),
         elr=list(elr),
-        last_known_elr=list(settled.last_known_elr),
+        last_known_elr=list(last_known),
         replicas=list(after.replicas) if after.replicas != before.replicas else [],
         target=list(after.target),
         adding=list(after.adding),

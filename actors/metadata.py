@@ -106,6 +106,10 @@ class MetadataImage:
         """The effective min.insync.replicas of a partition; while it moves, as before."""
         return self.configs(state.partition.topic).effective_min_insync(len(state.replicas) - len(state.adding))
 
+    def _pristine(self, state: PartitionState) -> bool:
+        """Whether it has never had enough in sync to commit anything. Whoever lets fewer suffice says it of each."""
+        return state.pristine and len(state.isr) < self.min_insync(state)
+
     def may_lead(self, broker: int) -> bool:
         """Whether a broker may lead or be in sync: registered, unfenced, not stopping (KIP-841)."""
         state = self.brokers.get(broker)
@@ -216,7 +220,9 @@ class MetadataImage:
             leader=record.leader,
             leader_epoch=0,
             partition_epoch=0,
+            pristine=True,
         )
+        state = replace(state, pristine=self._pristine(state))
         self._shape(state)
         self.topics[partition.topic] = replace(topic, partitions=topic.partitions + 1)
         self.partitions[partition] = state
@@ -252,6 +258,7 @@ class MetadataImage:
             adding=tuple(record.adding),
             claims=kept((*before.claims, *record.claims), record.elr),
         )
+        after = replace(after, pristine=self._pristine(after))
         self._shape(after)
         self.partitions[partition] = after
 
@@ -334,6 +341,8 @@ class MetadataImage:
             min_insync = self.min_insync(state)
             if len(state.isr) >= min_insync and (state.elr or state.last_known_elr):
                 problems.append(f"ISR {list(state.isr)} suffices, yet ELR {list(state.elr)} is kept")
+            if len(state.isr) >= min_insync and state.pristine:
+                problems.append(f"ISR {list(state.isr)} suffices, yet nothing is said to have been committed ever")
             if not state.isr and not state.elr and not 1 <= len(state.last_known_elr) <= min_insync:
                 problems.append(f"ISR and ELR are empty and {list(state.last_known_elr)} is the last known ELR")
             fenced = [broker for broker in state.isr if broker not in self.brokers or self.brokers[broker].fenced]

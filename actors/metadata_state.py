@@ -51,7 +51,8 @@ class PartitionState(msgspec.Struct, frozen=True, array_like=True):
 
     `elr` are the eligible leader replicas (KIP-966): out of sync since the ISR fell below min.insync.replicas, so they
     hold every committed record. `last_known_elr` are those who had a place and could not prove their disks. `claims`
-    are of those in the ELR who lost power since, so that only their disks vouch for them.
+    are of those in the ELR who lost power since, so that only their disks vouch for them. A `pristine` partition has
+    never yet had as many in sync as min.insync.replicas: nothing has ever been committed there.
 
     While it moves (KIP-455) `replicas` are all those before and after, those before first, in their order. `target` are
     those after, in their order; `adding` those of them that were none before. Both are empty when it does not move.
@@ -68,6 +69,7 @@ class PartitionState(msgspec.Struct, frozen=True, array_like=True):
     target: tuple[int, ...] = ()
     adding: tuple[int, ...] = ()
     claims: tuple[Claim, ...] = ()
+    pristine: bool = False
 
     @property
     def moving(self) -> bool:

@@ -191,3 +191,15 @@ def test_with_a_lower_min_insync_the_isr_suffices_and_no_elr_is_kept(all_brokers
     else:
         scene.alter("set min.insync.replicas 1")
     assert (scene.state("orders").isr, scene.state("orders").elr) == ((leader,), ())
+
+
+def test_with_a_lower_min_insync_records_may_commit_where_none_could() -> None:
+    scene = Scene()
+    scene.fence(2)
+    scene.fence(3)
+    scene.done(CreateTopic(2, CLIENT, "young"))
+    assert scene.state("young").pristine
+    scene.alter_broker("", "set min.insync.replicas 1")
+    assert not scene.state("young").pristine
+    scene.alter_broker("", "set min.insync.replicas 2")
+    assert not scene.state("young").pristine, "what was committed meanwhile stays so"

@@ -45,14 +45,22 @@ REBOOTED = Restart(same_directory=True, same_boot=False, clean=False, recovered=
 class Cluster:
     """An image, and what the controller does to it in one batch each."""
 
-    def __init__(self, replicas: Sequence[int] = (1, 2, 3), durability: str = "fsync", min_insync: int = 2) -> None:
+    def __init__(
+        self,
+        replicas: Sequence[int] = (1, 2, 3),
+        durability: str = "fsync",
+        min_insync: int = 2,
+        isr: Sequence[int] = (),
+    ) -> None:
+        isr = isr or replicas
         self.image = MetadataImage()
         self.lives = 0
         for broker in replicas:
             self.apply(self._registered(broker))
-            self.apply(BrokerUnfenced(broker, self.image.brokers[broker].epoch))
+            if broker in isr:
+                self.apply(BrokerUnfenced(broker, self.image.brokers[broker].epoch))
         configs = {"durability": durability, "min.insync.replicas": str(min_insync)}
-        created = PartitionCreated(P, list(replicas), list(replicas), replicas[0])
+        created = PartitionCreated(P, list(replicas), list(isr), isr[0])
         self.apply(TopicCreated(T, "orders", configs), created)
 
     @property
@@ -480,3 +488,53 @@ def test_simultaneous_ends_equal_sequential_ones(order: list[int], count: int, m
 def test_every_change_is_a_record_that_says_the_whole_state() -> None:
     [change] = fence_changes(Cluster().image, [1])
     assert change == PartitionChanged(P, 2, 1, 1, [2, 3])
+
+
+def young(*isr: int, replicas: Sequence[int] = (1, 2, 3), min_insync: int = 2) -> Cluster:
+    """A partition that was made while only these were up."""
+    cluster = Cluster(replicas, min_insync=min_insync, isr=isr)
+    assert cluster.state.pristine == (len(isr) < min_insync)
+    return cluster
+
+
+def test_where_nothing_can_be_committed_yet_anybody_may_lead_once_no_place_is_left() -> None:
+    cluster = young(2)
+    cluster.fence(2)
+    cluster.unfence(1)
+    assert cluster.seen() == (-1, (), (2,)), "it may have what acks=1 was told"
+    cluster.restart(2, WIPED)
+    assert cluster.seen() == (1, (1,), ())
+    assert cluster.state.leader_epoch == 2
+    assert cluster.state.last_known_elr == (2,)
+
+
+def test_whoever_comes_first_leads_where_nothing_was_ever_committed() -> None:
+    cluster = young(2)
+    cluster.restart(2, WIPED)
+    assert cluster.seen() == (-1, (), ())
+    cluster.unfence(3)
+    assert cluster.seen() == (3, (3,), ())
+    cluster.restart(3, WIPED)
+    cluster.unfence(2)
+    assert cluster.seen() == (2, (2,), ())
+
+
+def test_a_partition_is_pristine_until_as_many_are_in_sync_as_commit() -> None:
+    cluster = young(2, replicas=(1, 2, 3, 4, 5), min_insync=3)
+    for broker in (1, 3):
+        cluster.unfence(broker)
+    cluster.propose(1, 2)
+    assert cluster.state.pristine
+    cluster.propose(1, 2, 3)
+    assert not cluster.state.pristine
+    for broker in (1, 2, 3):
+        cluster.restart(broker, WIPED)
+    cluster.unfence(4)
+    assert cluster.seen() == (-1, (), ()), "all that was committed is lost: that is for people to say"
+
+
+def test_a_partition_of_one_is_never_pristine() -> None:
+    cluster = young(2, min_insync=1)
+    cluster.restart(2, WIPED)
+    cluster.unfence(1)
+    assert cluster.state.leader == -1

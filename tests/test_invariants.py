@@ -251,6 +251,13 @@ def p5(calm: Calm) -> None:
     calm.look(calm.follower)
 
 
+def pristine(calm: Calm) -> None:
+    """The controller says that nothing was ever committed, of a partition that has records."""
+    calm.sim.metadata.partitions[calm.partition] = replace(calm.state, pristine=True)
+    calm.look(calm.leader)
+    calm.sim.leaders._candidates(calm.world, calm.partition)
+
+
 def p6(calm: Calm) -> None:
     leading = calm.replica(calm.leader).role
     leading.isr, leading.min_insync, leading.partition_epoch = (calm.state.leader,), 1, 99
@@ -447,6 +454,7 @@ FORGERIES: dict[str, list[Callable[[Calm], None]]] = {
     "R15": [r15],
     "DURABLE": [durable],
     "COUNTED": [counted_for_more, counted_for_another_log],
+    "PRISTINE": [pristine],
     "P1": [p1],
     "P2": [p2],
     "P3": [p3],

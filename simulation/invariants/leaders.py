@@ -1,4 +1,4 @@
-"""Partition leaders and who may become one: P4, P5, P6, P16, P17, P18, and COUNTED.
+"""Partition leaders and who may become one: P4, P5, P6, P16, P17, P18, COUNTED and PRISTINE.
 
 P4 a leader of the current epoch has everything committed. P5 so has whoever could be elected next: the earliest warning
 that there is. P6 a leader's maximal ISR covers whatever the controller may have. P16 one process ever appends as leader
@@ -6,7 +6,8 @@ in an epoch. P17 a high watermark counts only what followers proved by a fetch i
 the leader knew of. P18 a follower joins the ISR only after it has reached the start of the leader's epoch in it.
 COUNTED what the leader of the current epoch takes a member of its maximal ISR for, that member's present log has. Bytes
 may go bad while a leader's term goes on, but a log may not be replaced then, nor be cut below what it proved: the
-leader would count its predecessor's records for it.
+leader would count its predecessor's records for it. PRISTINE where nothing was ever committed, as the controller
+says, so that anybody may be elected, nothing was.
 """
 
 from __future__ import annotations
@@ -189,6 +190,10 @@ class LeadersChecker(Checker):
     def _candidates(self, world: World, partition: Partition) -> None:
         state = self.metadata.partitions.get(partition)
         end, chain = self.copies.history(partition).newest()
+        if state is not None and state.pristine:
+            self.premise("PRISTINE")
+            if end > 0:
+                self.violated("PRISTINE", f"up to {end} is committed of {partition.index}, yet it is pristine: {state}")
         if state is None or end == 0:
             return
         for number in sorted({*state.isr, *state.elr}):
