@@ -16,24 +16,15 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from ..storage.plain import PlainEncoder
-from ..storage.records import NO_COMPRESSION, RawRecord, encode_batch
+from ..storage.records import NO_COMPRESSION, encode_batch, encode_plain_batch
 from .client_commands import Failure
 from .kernel import Millis
 from .messages import Partition
+from .rows import Odd, Rows, records_of
 
 BATCH_OVERHEAD = 61
-RECORD_OVERHEAD = 24  # the most that lengths and deltas take, for records below 1 MiB
 MAX_RECORDS = 8_192  # so that encoding one batch stays far below 20 ms
 NOW = Millis(-1)  # due since ever
-
-
-def size_of(record: RawRecord) -> int:
-    """An upper bound of the bytes that a record takes in a batch."""
-    key, value, headers, _, _ = record
-    size = RECORD_OVERHEAD + (len(key) if key else 0) + (len(value) if value else 0)
-    if headers:
-        size += sum(10 + 4 * len(name) + (len(content) if content else 0) for name, content in headers)
-    return size
 
 
 class Batch:
@@ -48,9 +39,10 @@ class Batch:
         "due",
         "encoded",
         "hold",
+        "keys",
+        "odd",
         "partition",
         "plain",
-        "records",
         "refusal",
         "refusals",
         "request",
@@ -61,6 +53,7 @@ class Batch:
         "size",
         "timestamp",
         "tokens",
+        "values",
     )
 
     def __init__(self, serial: int, partition: Partition, due: Millis, deadline: Millis, timestamp: Millis) -> None:
@@ -69,8 +62,10 @@ class Batch:
         self.due = due
         self.deadline = deadline
         self.timestamp = timestamp  # of the records that bring none
-        self.records: list[RawRecord] = []
-        self.plain: PlainEncoder | None = None  # as long as the records are plain
+        self.keys: list[bytes | None] = []
+        self.values: list[bytes | None] = []
+        self.odd: dict[int, Odd] = {}
+        self.plain: PlainEncoder | None = PlainEncoder()  # as long as the records are plain
         self.tokens: list[object] = []
         self.size = BATCH_OVERHEAD
         # While it flies:
@@ -87,31 +82,44 @@ class Batch:
         self.refusals = 0  # so many attempts were answered so, and certainly wrote nothing
         self.refusal: Failure | None = None  # the cluster refused it: to be told once it is the head
 
-    def add(self, records: Sequence[RawRecord], tokens: Sequence[object], size: int) -> None:
-        """More records, at least one, which take so many bytes in all."""
-        if not self.records:
-            self.plain = PlainEncoder(records[0][3])
-        if self.plain is not None and not self.plain.add(records):
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def add(self, rows: Rows) -> int:
+        """More records, at least one: how many bytes they take."""
+        keys, values, tokens, sizes, odd = rows
+        if self.plain is not None and (odd or not self.plain.add(keys, values)):
             self.plain = None
-        self.records += records
+        if odd:
+            self.odd |= {len(self) + place: odd[place] for place in odd}
+        self.keys += keys
+        self.values += values
         self.tokens += tokens
+        size = sum(sizes)
         self.size += size
+        return size
 
     def encode(self, producer_id: int, producer_epoch: int, compression: int = NO_COMPRESSION) -> bytes:
         """The bytes to send, under this identity and the batch's sequence.
 
         What compression would only make larger goes as it is: a batch that was let in is never too large to be sent.
         """
+        sequence = self.base_sequence if producer_id >= 0 else -1
         plain, self.plain = self.plain, None
-        self.encoded = encode_batch(
-            self.records,
-            timestamp=self.timestamp,
-            producer_id=producer_id,
-            producer_epoch=producer_epoch,
-            base_sequence=self.base_sequence if producer_id >= 0 else -1,
-            compression=compression,
-            plain=plain,
-        )
+        if plain is not None:
+            writer = (producer_id, producer_epoch, sequence)
+            self.encoded = encode_plain_batch(
+                plain.body(), len(self), timestamp=self.timestamp, writer=writer, compression=compression
+            )
+        else:
+            self.encoded = encode_batch(
+                records_of(self.keys, self.values, self.odd),
+                timestamp=self.timestamp,
+                producer_id=producer_id,
+                producer_epoch=producer_epoch,
+                base_sequence=sequence,
+                compression=compression,
+            )
         if compression != NO_COMPRESSION and len(self.encoded) > self.size:
             return self.encode(producer_id, producer_epoch)
         return self.encoded
@@ -141,7 +149,7 @@ class Accumulator:
         if not self.waiting:
             return None
         last = self.waiting[-1]
-        fits = last.base_sequence < 0 and last.size + size <= self.batch_bytes and len(last.records) < MAX_RECORDS
+        fits = last.base_sequence < 0 and last.size + size <= self.batch_bytes and len(last) < MAX_RECORDS
         return last if fits else None
 
     def open(self, batch: Batch) -> None:
@@ -153,7 +161,7 @@ class Accumulator:
     def room_at_hand(self, sizes: Sequence[int]) -> int:
         """How many of the next records fit into the batch at hand, or into an empty one if the first does not fit."""
         batch = self.with_room(sizes[0])
-        count, size = (0, BATCH_OVERHEAD) if batch is None else (len(batch.records), batch.size)
+        count, size = (0, BATCH_OVERHEAD) if batch is None else (len(batch), batch.size)
         most = min(len(sizes), MAX_RECORDS - count)
         left = self.batch_bytes - size
         if most == len(sizes) and sum(sizes) <= left:
@@ -163,7 +171,7 @@ class Accumulator:
     def is_full(self) -> bool:
         """Whether the first batch takes no more, or somebody flushes it."""
         first = self.waiting[0]
-        return first.due == NOW or first.size >= self.batch_bytes or len(first.records) >= MAX_RECORDS
+        return first.due == NOW or first.size >= self.batch_bytes or len(first) >= MAX_RECORDS
 
     def flush(self) -> None:
         """Nothing lingers any more."""

@@ -14,6 +14,7 @@ from .admin_messages import AdminRequest
 from .errors import ErrorCode
 from .group_messages import GroupRequest
 from .kernel import Incarnation, Message
+from .rows import Rows
 
 
 class Why(Enum):
@@ -49,21 +50,27 @@ class Command(Message, frozen=True):
 class SendRecords(Command, frozen=True):
     """Append these, in this order. `partition` -1: by key, or sticky without one. One token per record.
 
-    A record's timestamp of -1 becomes that of its batch. `sizes` are those of `accumulator.size_of`, from whoever has
-    them already.
+    A record's timestamp of -1 becomes that of its batch.
     """
 
     topic: str
     records: Sequence[RawRecord]
     tokens: Sequence[object]
     partition: int = -1
-    sizes: Sequence[int] = ()
+
+
+class SendRows(Command, frozen=True):
+    """The same, as columns."""
+
+    topic: str
+    rows: Rows
+    partition: int = -1
 
 
 class Intake(Protocol):
     """Where other threads leave records, so that the loop is woken once and not once per record."""
 
-    def take(self, *, again: bool) -> Sequence[SendRecords]:
+    def take(self, *, again: bool) -> Sequence[SendRows]:
         """The next ones, as many as one turn should handle. If there are any and the actor comes `again` soon, it is
         not woken for the records that follow.
         """

@@ -135,7 +135,7 @@ class Lane:
             assert self.queue.waiting[0] is batch, "batches leave the queue in order"
             self.queue.waiting.popleft()
             batch.base_sequence = self._next_sequence
-            self._next_sequence = (self._next_sequence + len(batch.records)) & SEQUENCE_MASK
+            self._next_sequence = (self._next_sequence + len(batch)) & SEQUENCE_MASK
             self.flying.append(batch)
         assert len(self.flying) <= MAX_IN_FLIGHT, f"{len(self.flying)} batches in flight"
         batch.request = request
@@ -172,7 +172,7 @@ class Lane:
         batch.request = None
         self.attempt = 0
         self._proven = True
-        self._last_acked = max(self._last_acked, base_offset + len(batch.records) - 1)
+        self._last_acked = max(self._last_acked, base_offset + len(batch) - 1)
         return [Acked(batch, base_offset), *self._settle()]
 
     def refused(self, batch: Batch, refusal: Failure) -> list[Outcome]:

@@ -5,25 +5,22 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
-from ..storage.records import RawRecord
 from .in_flight import Lane
 from .kernel import Context
 from .leadership import Leaderships
 from .messages import Partition, TopicName
 from .partitioner import positive_hash
 from .producer_outlet import ProducerSettings
+from .rows import Rows
 
 
 class Share(NamedTuple):
     """Consecutive records of one lane. To be put into batches before the next share is asked for."""
 
     lane: Lane
-    records: Sequence[RawRecord]
-    tokens: Sequence[object]
-    sizes: Sequence[int]
+    rows: Rows
 
 
 class Lanes:
@@ -49,32 +46,22 @@ class Lanes:
         self._topics[topic] = (name, lanes)
         return lanes
 
-    def shares(
-        self, topic: str, records: Sequence[RawRecord], tokens: Sequence[object], sizes: Sequence[int], ctx: Context
-    ) -> Iterator[Share]:
+    def shares(self, topic: str, rows: Rows, ctx: Context) -> Iterator[Share]:
         """Which records go where: by key, or without one where the batch at hand is. The topic is known."""
         _, lanes = self._topics[topic]
         start = 0
-        for keyed, run in groupby([record[0] is not None for record in records]):
+        for keyed, run in groupby([key is not None for key in rows.keys]):
             stop = start + len(list(run))
-            columns = (records[start:stop], tokens[start:stop], sizes[start:stop])
-            yield from _by_key(*columns, lanes) if keyed else self._without_key(topic, *columns, lanes, ctx)
+            part = rows.part(start, stop)
+            yield from _by_key(part, lanes) if keyed else self._without_key(topic, part, lanes, ctx)
             start = stop
 
-    def _without_key(
-        self,
-        topic: str,
-        records: Sequence[RawRecord],
-        tokens: Sequence[object],
-        sizes: Sequence[int],
-        lanes: list[Lane],
-        ctx: Context,
-    ) -> Iterator[Share]:
-        start = 0
-        while start < len(records):
+    def _without_key(self, topic: str, rows: Rows, lanes: list[Lane], ctx: Context) -> Iterator[Share]:
+        start, sizes = 0, rows.sizes
+        while start < len(sizes):
             lane = self._choose(topic, sizes[start], lanes, ctx)
             stop = start + lane.queue.room_at_hand(sizes[start:])
-            yield Share(lane, records[start:stop], tokens[start:stop], sizes[start:stop])
+            yield Share(lane, rows.part(start, stop))
             start = stop
 
     def _choose(self, topic: str, size: int, lanes: list[Lane], ctx: Context) -> Lane:
@@ -103,20 +90,11 @@ class Lanes:
         return lane
 
 
-def _by_key(
-    records: Sequence[RawRecord], tokens: Sequence[object], sizes: Sequence[int], lanes: list[Lane]
-) -> Iterator[Share]:
+def _by_key(rows: Rows, lanes: list[Lane]) -> Iterator[Share]:
     """One share per lane, in the order in which lanes first appear."""
     count = len(lanes)
-    numbers: defaultdict[int, list[int]] = defaultdict(list)
-    for number, record in enumerate(records):
-        key = record[0]
-        assert key is not None, "these have keys"
-        numbers[positive_hash(key) % count].append(number)
-    for index, chosen in numbers.items():
-        if len(chosen) == 1:
-            only = chosen[0]
-            yield Share(lanes[index], (records[only],), (tokens[only],), (sizes[only],))
-        else:
-            pick = itemgetter(*chosen)
-            yield Share(lanes[index], pick(records), pick(tokens), pick(sizes))
+    places: defaultdict[int, list[int]] = defaultdict(list)
+    for place, number in enumerate(map(positive_hash, cast(Sequence[bytes], rows.keys))):
+        places[number % count].append(place)
+    for index, chosen in places.items():
+        yield Share(lanes[index], rows.pick(chosen))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .accumulator import Batch
-from .client_commands import SendRecords
+from .client_commands import SendRows
 from .kernel import Address, Millis, node_of
 from .messages import Partition
 
@@ -56,7 +56,7 @@ class Unresolved:
 
     __slots__ = ("command", "deadline", "serial", "size")
 
-    def __init__(self, command: SendRecords, deadline: Millis, serial: int, size: int) -> None:
+    def __init__(self, command: SendRows, deadline: Millis, serial: int, size: int) -> None:
         self.command = command
         self.deadline = deadline
         self.serial = serial

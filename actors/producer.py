@@ -10,11 +10,10 @@ With acks=0 a batch is acknowledged (offset -1) as soon as it is handed to the n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from ..storage.records import RawRecord
-from .accumulator import BATCH_OVERHEAD, Batch, size_of
-from .client_commands import Close, Failure, Flush, Intake, SendFrom, SendRecords, Why
+from .accumulator import BATCH_OVERHEAD, Batch
+from .client_commands import Close, Failure, Flush, Intake, SendFrom, SendRecords, SendRows, Why
 from .departures import Departures, Leaving
 from .errors import ErrorCode
 from .in_flight import Acked, Identity, Lane, Outcome
@@ -37,6 +36,7 @@ from .messages import (
 )
 from .outstanding import Outstanding, Request, Requests, Unresolved
 from .producer_outlet import MAX_REQUEST, ProducerOutlet, ProducerPicture, ProducerSettings
+from .rows import Rows, rows_of
 
 MAX_MESSAGE = 1_048_588
 INTAKE_MS = 2  # between two looks into the intake while records flow: a third of the usual linger, or less
@@ -134,8 +134,8 @@ class ProducerActor(Actor):
             case SendFrom(intake):
                 self._intake = intake
                 self._take_in(ctx)
-            case SendRecords():
-                self._on_send(message, ctx)
+            case SendRecords(topic, records, tokens, partition):
+                self._on_send(SendRows(topic, rows_of(records, tokens), partition), ctx)
             case Leadership() | LeadershipUpdate():
                 self._moved(self.leaderships.on_message(message, ctx), ctx)
             case ProducerIdGiven():
@@ -197,18 +197,17 @@ class ProducerActor(Actor):
             ctx.set_timer(IntakeDue(), max(1, pause))
         return bool(commands)
 
-    def _on_send(self, command: SendRecords, ctx: Context) -> None:
-        assert len(command.records) == len(command.tokens), "one token per record"
+    def _on_send(self, command: SendRows, ctx: Context) -> None:
         if self._closing:
-            self._outlet.failed(command.tokens, Failure(Why.CLOSED, "the producer is closed"))
+            self._outlet.failed(command.rows.tokens, Failure(Why.CLOSED, "the producer is closed"))
             return
         lanes = self._lanes.of(command.topic, ctx)
         if lanes is not None:
             self._accept(command, lanes, ctx.now + self.settings.delivery_timeout_ms, ctx)
             return
-        size = sum(command.sizes or map(size_of, command.records))
+        size = sum(command.rows.sizes)
         if self._buffered + size > self.settings.buffer_bytes:
-            self._outlet.failed(command.tokens, self._full())
+            self._outlet.failed(command.rows.tokens, self._full())
             return
         self._buffered += size
         deadline = Millis(ctx.now + self.settings.topic_timeout_ms)
@@ -216,52 +215,49 @@ class ProducerActor(Actor):
         self._unresolved.setdefault(command.topic, []).append(waiting)
         self.leaderships.want(command.topic, ctx)
 
-    def _accept(self, command: SendRecords, lanes: list[Lane], deadline: int, ctx: Context) -> list[int]:
+    def _accept(self, command: SendRows, lanes: list[Lane], deadline: int, ctx: Context) -> list[int]:
         """Put records into batches: the serials of these."""
-        fixed = command.partition
+        fixed, rows = command.partition, command.rows
         if fixed >= len(lanes):
             sentence = f"{command.topic} has {len(lanes)} partitions, there is no partition {fixed}"
-            self._outlet.failed(command.tokens, Failure(Why.REFUSED, sentence, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION))
+            self._outlet.failed(rows.tokens, Failure(Why.REFUSED, sentence, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION))
             return []
-        sizes = command.sizes or [*map(size_of, command.records)]
-        records, tokens = command.records, command.tokens
-        if max(sizes) > MAX_REQUEST or self._buffered + sum(sizes) > self.settings.buffer_bytes:
-            items = self._admitted(zip(records, tokens, sizes, strict=True))
-            if not items:
+        if max(rows.sizes) > MAX_REQUEST or self._buffered + sum(rows.sizes) > self.settings.buffer_bytes:
+            admitted = self._admitted(rows)
+            if not admitted:
                 return []
-            records, tokens, sizes = zip(*items, strict=True)
+            rows = rows.pick(admitted)
         if fixed >= 0:
-            return self._fill(Share(lanes[fixed], records, tokens, sizes), deadline, ctx)
+            return self._fill(Share(lanes[fixed], rows), deadline, ctx)
         serials: list[int] = []
-        for share in self._lanes.shares(command.topic, records, tokens, sizes, ctx):
+        for share in self._lanes.shares(command.topic, rows, ctx):
             serials += self._fill(share, deadline, ctx)
         return serials
 
-    def _admitted(self, items: Iterable[tuple[RawRecord, object, int]]) -> list[tuple[RawRecord, object, int]]:
-        """The records, with token and size, that there is room for; the others have failed."""
-        admitted: list[tuple[RawRecord, object, int]] = []
+    def _admitted(self, rows: Rows) -> list[int]:
+        """The places of the records that there is room for; the others have failed."""
+        admitted: list[int] = []
         refused: list[object] = []
         room = self.settings.buffer_bytes - self._buffered
-        for item in items:
-            _, token, size = item
+        for place, (token, size) in enumerate(zip(rows.tokens, rows.sizes, strict=True)):
             if size > MAX_REQUEST:
                 self._too_large(token, size)
             elif size > room:
                 refused.append(token)
             else:
                 room -= size
-                admitted.append(item)
+                admitted.append(place)
         if refused:
             self._outlet.failed(refused, self._full())
         return admitted
 
     def _fill(self, share: Share, deadline: int, ctx: Context) -> list[int]:
         """Put records of one partition into the batch at hand, and into more as it gets full: their serials."""
-        lane, records, tokens, sizes = share
-        queue = lane.queue
+        lane, rows = share
+        queue, sizes = lane.queue, rows.sizes
         serials: list[int] = []
         start = 0
-        while start < len(records):
+        while start < len(sizes):
             stop = start + queue.room_at_hand(sizes[start:])
             batch = queue.with_room(sizes[start])
             if batch is None:
@@ -269,9 +265,7 @@ class ProducerActor(Actor):
                 batch = Batch(self._outstanding.new(), lane.partition, due, Millis(deadline), ctx.wall)
                 queue.open(batch)
                 self._departures.opened(lane, due)
-            size = sum(sizes[start:stop])
-            batch.add(records[start:stop], tokens[start:stop], size)
-            self._buffered += size
+            self._buffered += batch.add(rows.part(start, stop))
             serials.append(batch.serial)
             start = stop
         return serials
@@ -529,7 +523,7 @@ class ProducerActor(Actor):
             while waiting and waiting[0].deadline <= ctx.now:
                 late = waiting.pop(0)
                 self._buffered -= late.size
-                self._outlet.failed(late.command.tokens, self._unknown(topic))
+                self._outlet.failed(late.command.rows.tokens, self._unknown(topic))
                 self._over(late.serial)
             if not waiting:
                 del self._unresolved[topic]
@@ -567,7 +561,7 @@ class ProducerActor(Actor):
         for topic in [*self._unresolved]:
             for waiting in self._unresolved.pop(topic):
                 self._buffered -= waiting.size
-                self._outlet.failed(waiting.command.tokens, failure)
+                self._outlet.failed(waiting.command.rows.tokens, failure)
                 self._over(waiting.serial)
 
 

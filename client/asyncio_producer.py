@@ -11,6 +11,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
+from ..actors.rows import Rows
 from .asyncio_bridge import Bridge, OnLoop
 from .errors import BufferFull, OperationTimeout
 from .outcomes import FailedRecord, OnError, RecordMetadata, SendFuture
@@ -54,13 +55,14 @@ class AsyncProducer(ProducerCore, OnLoop):
         Raises BufferFull after `max_block_ms` without room, Closed, ForkedClient, TypeError or ValueError. All else is
         raised by the future. To cancel that forgets the outcome, not the record.
         """
-        record, size = self._record(value, key, headers, timestamp, partition)
+        raw_key, raw_value, odd, size = self._record(value, key, headers, timestamp, partition)
         bridge = self._bridge
         if self._queued or not self._reserve(size):
             await self._await_room(size)
         outcome: asyncio.Future[RecordMetadata] = bridge.loop.create_future()
-        awaited = _Awaited(self._outcomes, record[3], size, outcome=outcome)
-        self._offer_all(topic, partition, [record], [awaited], [size], reserved=True)
+        awaited = _Awaited(self._outcomes, -1 if odd is None else odd[1], size, outcome=outcome)
+        rows = Rows([raw_key], [raw_value], [awaited], [size], {} if odd is None else {0: odd})
+        self._offer_all(topic, partition, rows, reserved=True)
         self._since += 1
         if self._since >= RUN:
             self._since = 0

@@ -12,11 +12,10 @@ waits for the other to count.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from enum import Enum
 
-from ..actors.client_commands import SendRecords
-from ..storage.records import RawRecord
+from ..actors.client_commands import SendRows
+from ..actors.rows import Odd, Rows
 from .errors import Closed
 
 RUN = 4_096  # records that one turn of the I/O thread takes, or a few more
@@ -36,14 +35,20 @@ NO_ROOM, TAKEN, WAKE = Put.NO_ROOM, Put.TAKEN, Put.WAKE  # to ask an enumeration
 class _Run:
     """Records of one topic and partition, in the order of the calls."""
 
-    __slots__ = ("index", "records", "sizes", "tokens", "topic")
+    __slots__ = ("index", "keys", "odd", "sizes", "tokens", "topic", "values")
 
     def __init__(self, topic: str, index: int) -> None:
         self.topic = topic
         self.index = index
-        self.records: list[RawRecord] = []
+        self.keys: list[bytes | None] = []
+        self.values: list[bytes | None] = []
         self.tokens: list[object] = []
         self.sizes: list[int] = []
+        self.odd: dict[int, Odd] = {}
+
+    @property
+    def rows(self) -> Rows:
+        return Rows(self.keys, self.values, self.tokens, self.sizes, self.odd)
 
 
 class Intake:
@@ -75,7 +80,16 @@ class Intake:
         with self._lock:
             self._used -= size
 
-    def put(self, topic: str, index: int, record: RawRecord, token: object, size: int) -> Put:
+    def put(
+        self,
+        topic: str,
+        index: int,
+        key: bytes | None,
+        value: bytes | None,
+        token: object,
+        size: int,
+        odd: Odd | None = None,
+    ) -> Put:
         """One record, which takes its own room. Raises Closed."""
         with self._lock:
             if self._closed:
@@ -85,7 +99,10 @@ class Intake:
                 return NO_ROOM
             self._used += size
             run = self._run(topic, index)
-            run.records.append(record)
+            if odd is not None:
+                run.odd[len(run.sizes)] = odd
+            run.keys.append(key)
+            run.values.append(value)
             run.tokens.append(token)
             run.sizes.append(size)
             self._count += 1
@@ -93,43 +110,38 @@ class Intake:
                 return TAKEN
             return self._call()
 
-    def put_all(
-        self,
-        topic: str,
-        index: int,
-        records: Sequence[RawRecord],
-        tokens: Sequence[object],
-        sizes: Sequence[int],
-        *,
-        reserved: bool = False,
-    ) -> Put:
+    def put_all(self, topic: str, index: int, rows: Rows, *, reserved: bool = False) -> Put:
         """Many records, all or none. `reserved`: room was taken for them before. Raises Closed."""
         with self._lock:
             if self._closed:
                 raise Closed("this producer is closed")
-            if not reserved and not self._take_room(sum(sizes)):
+            if not reserved and not self._take_room(sum(rows.sizes)):
                 return NO_ROOM
             run = self._run(topic, index)
-            run.records.extend(records)
-            run.tokens.extend(tokens)
-            run.sizes.extend(sizes)
-            self._count += len(records)
+            before = len(run.sizes)
+            for place, odd in rows.odd.items():
+                run.odd[before + place] = odd
+            run.keys += rows.keys
+            run.values += rows.values
+            run.tokens += rows.tokens
+            run.sizes += rows.sizes
+            self._count += len(rows.sizes)
             return self._call()
 
-    def take(self, *, again: bool) -> list[SendRecords]:
+    def take(self, *, again: bool) -> list[SendRows]:
         """The next ones, about as many as one turn should handle. `again`: if there are any, the caller looks again."""
         with self._lock:
             runs, self._runs, taken = self._runs, [], 0
             for number, run in enumerate(runs, 1):
-                taken += len(run.records)
+                taken += len(run.sizes)
                 if taken >= RUN:
                     self._runs = runs[number:]
                     del runs[number:]
                     break
-            self._count = sum(len(run.records) for run in self._runs)
+            self._count = sum(len(run.sizes) for run in self._runs)
             self._watched = again and bool(runs)
             self._hurried = False
-        return [SendRecords(run.topic, run.records, run.tokens, run.index, run.sizes) for run in runs]
+        return [SendRows(run.topic, run.rows, run.index) for run in runs]
 
     def close(self) -> None:
         """What comes now comes too late."""
@@ -149,7 +161,7 @@ class Intake:
         runs = self._runs
         if runs:
             run = runs[-1]
-            if run.topic == topic and run.index == index and len(run.records) < RUN:
+            if run.topic == topic and run.index == index and len(run.sizes) < RUN:
                 return run
         run = _Run(topic, index)
         runs.append(run)

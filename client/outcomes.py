@@ -16,7 +16,7 @@ import msgspec
 
 from ..actors.client_commands import Failure
 from ..actors.kernel import Millis
-from ..storage.records import RawRecord
+from ..actors.rows import Odd
 from .core import Reply, call_back
 from .errors import BarnabasError, OperationTimeout, delivery_error
 from .intake import Intake
@@ -63,11 +63,11 @@ class SendFuture(msgspec.Struct, gc=False, eq=False):
     _outcomes: Outcomes
     _timestamp: int
     size: int
-    _place: tuple[str, int] | None = None
+    _place: tuple[str, int, int] | None = None  # topic, partition, and the timestamp of the batch
     _base: int = -1
     _error: BarnabasError | None = None
     _then: list[Callable[[SendFuture], object]] | None = None
-    kept: tuple[str, int, RawRecord] | None = None  # what was sent, as long as an interceptor may want it
+    kept: tuple[str, int, bytes | None, bytes | None, Odd | None] | None = None  # what an interceptor may want
 
     def done(self) -> bool:
         """Whether the outcome is known."""
@@ -83,7 +83,8 @@ class SendFuture(msgspec.Struct, gc=False, eq=False):
             # The frames of a traceback refer to this future: raised itself, the error would keep it alive for ever.
             raise copy(error)
         assert self._place is not None, "an outcome without error has a place"
-        return RecordMetadata(*self._place, self._base, self._timestamp)
+        topic, partition, timestamp = self._place
+        return RecordMetadata(topic, partition, self._base, self._timestamp if self._timestamp >= 0 else timestamp)
 
     def exception(self, timeout: float | None = None) -> BarnabasError | None:
         """Wait for the outcome: None if the record is written. Raises OperationTimeout or ForkedClient."""
@@ -120,7 +121,7 @@ class Outcomes:
     def acknowledged(
         self, tokens: Sequence[object], topic: str, partition: int, base_offset: int, timestamp: Millis
     ) -> None:
-        place = (topic, partition)
+        place = (topic, partition, timestamp)
         step = base_offset >= 0
         offset = base_offset
         freed = 0
@@ -129,14 +130,13 @@ class Outcomes:
             for token in cast(Sequence[SendFuture], tokens):
                 token._base = offset
                 offset += step
-                if token._timestamp < 0:
-                    token._timestamp = timestamp
                 token._place = place
                 freed += token.size
                 if token._then is not None:
                     calls += map(partial, token._then, repeat(token))
                     token._then = None
-                if token.kept is not None:
+            if self._on_error is not None:
+                for token in cast(Sequence[SendFuture], tokens):
                     token.kept = None
             self._free(freed)
         self._tell(tokens, calls)
@@ -147,8 +147,8 @@ class Outcomes:
             for token in cast(Sequence[SendFuture], tokens):
                 token._error = error = delivery_error(failure)
                 if self._on_error is not None and token.kept is not None:
-                    topic, partition, record = token.kept
-                    what = FailedRecord(topic, partition, record[0], record[1], record[2], record[3], error)
+                    topic, partition, key, value, odd = token.kept
+                    what = FailedRecord(topic, partition, key, value, *(odd or ((), -1)), error)
                     calls.append(partial(self._on_error, what))
                 token.kept = None
                 if token._then is not None:

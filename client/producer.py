@@ -37,10 +37,10 @@ class Producer(ProducerCore):
         timestamp (milliseconds since 1970) it gets that of its batch. Blocks up to `max_block_ms` while the buffer is
         full. Raises BufferFull, Closed, ForkedClient, TypeError or ValueError; all else is told by the future.
         """
-        record, size = self._record(value, key, headers, timestamp, partition)
-        future = SendFuture(self._outcomes, record[3], size)
-        if not self._offer(topic, partition, record, future):
-            self._when_there_is_room(lambda: self._offer(topic, partition, record, future))
+        raw_key, raw_value, odd, size = self._record(value, key, headers, timestamp, partition)
+        future = SendFuture(self._outcomes, -1 if odd is None else odd[1], size)
+        if not self._offer(topic, partition, raw_key, raw_value, odd, future):
+            self._when_there_is_room(lambda: self._offer(topic, partition, raw_key, raw_value, odd, future))
         return future
 
     def send_many(self, topic: str, pairs: Iterable[tuple[bytes | str | None, bytes | str | None]]) -> list[SendFuture]:
@@ -52,17 +52,17 @@ class Producer(ProducerCore):
         rest = iter(pairs)
         most = FEW
         while True:
-            records, handed, sizes = self._record_many(rest, most)
-            if not records:
+            rows, handed = self._record_many(rest, most)
+            if not handed:
                 return futures
-            if not self._offer_all(topic, None, records, handed, sizes):
+            if not self._offer_all(topic, None, rows):
                 try:
-                    self._when_there_is_room(partial(self._offer_all, topic, None, records, handed, sizes))
+                    self._when_there_is_room(partial(self._offer_all, topic, None, rows))
                 except BufferFull as full:
                     full.handed = futures
                     raise
             futures += handed
-            most = self._next_many(sizes)
+            most = self._next_many(rows.sizes)
 
     def flush(self, timeout: float | None = None) -> None:
         """Wait until all that was sent before has an outcome. Failures are told by the futures, not here.

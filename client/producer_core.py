@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import cast
 
-from ..actors.accumulator import RECORD_OVERHEAD, size_of
 from ..actors.client_commands import Flush, SendFrom
 from ..actors.producer import ProducerActor
 from ..actors.producer_outlet import ProducerSettings
-from ..storage.records import COMPRESSIONS, RawRecord
+from ..actors.rows import RECORD_OVERHEAD, Odd, RecordHeaders, Rows, size_of
+from ..storage.records import COMPRESSIONS
 from .core import ClientCore, Reply
 from .errors import BufferFull, Closed
 from .intake import NO_ROOM, WAKE, Intake
@@ -101,8 +101,8 @@ class ProducerCore(ClientCore):
         headers: Headers,
         timestamp: int | None,
         partition: int | None,
-    ) -> tuple[RawRecord, int]:
-        """What is to be sent, and how many bytes of the buffer it takes. Raises what is wrong with it."""
+    ) -> tuple[bytes | None, bytes | None, Odd | None, int]:
+        """Key, value, what else there is, and the bytes of the buffer that it takes. Raises what is wrong with it."""
         self._guard.check()
         if type(value) is not bytes:
             value = as_bytes("value", value)
@@ -110,46 +110,46 @@ class ProducerCore(ClientCore):
             key = as_bytes("key", key)
         if partition is not None and partition < 0:
             raise ValueError(f"a partition is 0 or more, not {partition}")
-        stamp = -1 if timestamp is None else timestamp
-        if headers:
-            record: RawRecord = (key, value, _pairs(headers), stamp, -1)
-            return record, size_of(record)
-        return (key, value, (), stamp, -1), RECORD_OVERHEAD + len(value or b"") + len(key or b"")
+        if headers or timestamp is not None:
+            pairs = _pairs(headers)
+            odd = pairs, -1 if timestamp is None else timestamp
+            return key, value, odd, size_of(key, value, pairs)
+        return key, value, None, RECORD_OVERHEAD + len(value or b"") + len(key or b"")
 
     def _reserve(self, size: int) -> bool:
         """Take room in the buffer, if there is so much."""
         return self._intake.reserve(size)
 
-    def _offer(self, topic: str, partition: int | None, record: RawRecord, future: SendFuture) -> bool:
+    def _offer(
+        self,
+        topic: str,
+        partition: int | None,
+        key: bytes | None,
+        value: bytes | None,
+        odd: Odd | None,
+        future: SendFuture,
+    ) -> bool:
         """Hand a record over if there is room for it. Raises Closed."""
         index = -1 if partition is None else partition
         if self._keep:
-            future.kept = (topic, index, record)
-        put = self._intake.put(topic, index, record, future, future.size)
+            future.kept = (topic, index, key, value, odd)
+        put = self._intake.put(topic, index, key, value, future, future.size, odd)
         if put is WAKE:
             self._runtime.tell(self._wake)
         return put is not NO_ROOM
 
-    def _offer_all(
-        self,
-        topic: str,
-        partition: int | None,
-        records: Sequence[RawRecord],
-        futures: Sequence[SendFuture],
-        sizes: Sequence[int],
-        *,
-        reserved: bool = False,
-    ) -> bool:
-        """Hand records over if there is room for all of them, or was taken before. Raises Closed."""
+    def _offer_all(self, topic: str, partition: int | None, rows: Rows, *, reserved: bool = False) -> bool:
+        """Hand records over, with futures as tokens, if there is room for all of them, or was taken. Raises Closed."""
         index = -1 if partition is None else partition
         if self._keep:
-            for record, future in zip(records, futures, strict=True):
-                future.kept = (topic, index, record)
+            futures = cast(Sequence[SendFuture], rows.tokens)
+            for place, (key, value, future) in enumerate(zip(rows.keys, rows.values, futures, strict=True)):
+                future.kept = (topic, index, key, value, rows.odd.get(place))
         try:
-            put = self._intake.put_all(topic, index, records, futures, sizes, reserved=reserved)
+            put = self._intake.put_all(topic, index, rows, reserved=reserved)
         except Closed:
             if reserved:
-                self._intake.give_back(sum(sizes))
+                self._intake.give_back(sum(rows.sizes))
                 with self._changed:
                     self._changed.notify_all()
             raise
@@ -159,8 +159,8 @@ class ProducerCore(ClientCore):
 
     def _record_many(
         self, pairs: Iterator[tuple[bytes | str | None, bytes | str | None]], most: int
-    ) -> tuple[list[RawRecord], list[SendFuture], list[int]]:
-        """The next records, up to so many, with futures and sizes. Raises what is wrong with one of them."""
+    ) -> tuple[Rows, list[SendFuture]]:
+        """The next records, up to so many, and their futures. Raises what is wrong with one of them."""
         self._guard.check()
         chunk = list(islice(pairs, most))
         for key, value in chunk:
@@ -169,9 +169,9 @@ class ProducerCore(ClientCore):
                 break
         outcomes = self._outcomes
         raw = cast(list[tuple[bytes | None, bytes | None]], chunk)
-        records: list[RawRecord] = [(key, value, (), -1, -1) for key, value in raw]
         sizes = [RECORD_OVERHEAD + len(value or b"") + len(key or b"") for key, value in raw]
-        return records, [SendFuture(outcomes, -1, size) for size in sizes], sizes
+        futures = [SendFuture(outcomes, -1, size) for size in sizes]
+        return Rows([key for key, _ in raw], [value for _, value in raw], futures, sizes), futures
 
     def _next_many(self, sizes: Sequence[int]) -> int:
         """How many records to take next, after these: no more than a quarter of the buffer, if they are alike."""
@@ -197,6 +197,6 @@ class ProducerCore(ClientCore):
         self._runtime.tell(self._wake)
 
 
-def _pairs(headers: Headers) -> tuple[tuple[str, bytes | None], ...]:
+def _pairs(headers: Headers) -> RecordHeaders:
     items = headers.items() if isinstance(headers, Mapping) else headers
     return tuple((str(name), as_bytes("header", value)) for name, value in items)

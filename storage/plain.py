@@ -62,17 +62,16 @@ _WIDE = (MOST, _Shapes(2))
 class PlainEncoder:
     """Plain records as they stand in a batch, put together as they come: nothing is left to do when it has to go."""
 
-    __slots__ = ("_count", "_out", "_timestamp")
+    __slots__ = ("_count", "_out")
 
-    def __init__(self, timestamp: int) -> None:
-        self._timestamp = timestamp  # of all of them
+    def __init__(self) -> None:
         self._count = 0
         self._out: list[bytes] = []
 
-    def add(self, records: Sequence[RawRecord]) -> bool:
-        """The next ones. False: they are not plain, or have another timestamp, and the encoder is of no more use."""
-        count, timestamp, out = self._count, self._timestamp, self._out
-        total = self._count = count + len(records)
+    def add(self, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> bool:
+        """The next ones, without headers, and of one timestamp. False: there are too many, and it is of no more use."""
+        count, out = self._count, self._out
+        total = self._count = count + len(keys)
         if total > MOST:
             return False
         start = 0
@@ -81,9 +80,7 @@ class PlainEncoder:
             if stop <= start:
                 continue
             offsets = _VARINTS[count + start : count + stop]
-            for (key, value, headers, own, _), offset in zip(records[start:stop], offsets, strict=True):
-                if headers or own != timestamp:
-                    return False
+            for key, value, offset in zip(keys[start:stop], values[start:stop], offsets, strict=True):
                 size = -1 if key is None else len(key), -1 if value is None else len(value)
                 before, key_size, value_size = shapes[size]
                 out += (before, offset, key_size, key or b"", value_size, value or b"")
@@ -100,8 +97,11 @@ class PlainEncoder:
 
 def encode_plain(records: Sequence[RawRecord], timestamp: int) -> bytes | None:
     """The records as they stand in a batch; None if they are not plain, or have another timestamp than this."""
-    encoder = PlainEncoder(timestamp)
-    return encoder.body() if encoder.add(records) else None
+    if any(headers or own != timestamp for _, _, headers, own, _ in records):
+        return None
+    encoder = PlainEncoder()
+    plain = encoder.add([record[0] for record in records], [record[1] for record in records])
+    return encoder.body() if plain else None
 
 
 Columns = tuple[list[bytes | None], list[bytes | None]]

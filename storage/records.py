@@ -26,8 +26,8 @@ import cramjam
 from crc32c import crc32c
 
 from .disk import Buffer
-from .plain import PlainEncoder, decode_plain, encode_plain
 from .plain import RawRecord as RawRecord
+from .plain import decode_plain, encode_plain
 from .plain import varint as varint
 
 HEADER = struct.Struct(">qiibIhiqqqhii")
@@ -222,11 +222,11 @@ def _encode_any(records: Sequence[RawRecord], base_timestamp: int, default: int)
     return b"".join(out)
 
 
-def _encode_records(records: Sequence[RawRecord], default: int, plain: PlainEncoder | None) -> tuple[bytes, int, int]:
+def _encode_records(records: Sequence[RawRecord], default: int) -> tuple[bytes, int, int]:
     """The records' bytes, and their first and largest timestamps."""
     timestamp = records[0][3]
     base = timestamp if timestamp >= 0 else default
-    body = encode_plain(records, timestamp) if plain is None else plain.body()
+    body = encode_plain(records, timestamp)
     if body is None:
         largest = max(default if other[3] < 0 else other[3] for other in records)
         return _encode_any(records, base, default), base, largest
@@ -245,22 +245,41 @@ def encode_batch(
     compression: int = NO_COMPRESSION,
     transactional: bool = False,
     control: bool = False,
-    plain: PlainEncoder | None = None,
 ) -> bytes:
     """One batch of at least one record, with consecutive offsets from `base_offset` (the records' own are ignored).
 
-    Records without a timestamp of their own (-1) get `timestamp`. `plain` has taken these very records, in this order.
+    Records without a timestamp of their own (-1) get `timestamp`.
     """
     if not records:
         raise ValueError("a batch has at least one record")
     attributes = compression | (_TRANSACTIONAL if transactional else 0) | (_CONTROL if control else 0)
-    body, base_timestamp, max_timestamp = _encode_records(records, timestamp, plain)
-    if compression:
-        body = compress(body, compression)
-    count = len(records)
-    covered = _COVERED.pack(
-        attributes, count - 1, base_timestamp, max_timestamp, producer_id, producer_epoch, base_sequence, count
-    )
+    body, first, largest = _encode_records(records, timestamp)
+    writer = (producer_id, producer_epoch, base_sequence)
+    return _sealed(body, len(records), attributes, (first, largest), writer, base_offset, leader_epoch)
+
+
+def encode_plain_batch(
+    body: bytes, count: int, *, timestamp: int, writer: tuple[int, int, int] = (-1, -1, -1), compression: int = 0
+) -> bytes:
+    """A batch of so many plain records that are encoded already (`PlainEncoder`), all with this timestamp.
+
+    `writer`: producer id, producer epoch and base sequence.
+    """
+    return _sealed(body, count, compression, (timestamp, timestamp), writer)
+
+
+def _sealed(
+    body: bytes,
+    count: int,
+    attributes: int,
+    timestamps: tuple[int, int],
+    writer: tuple[int, int, int],
+    base_offset: int = 0,
+    leader_epoch: int = -1,
+) -> bytes:
+    if attributes & _COMPRESSION:
+        body = compress(body, attributes & _COMPRESSION)
+    covered = _COVERED.pack(attributes, count - 1, *timestamps, *writer, count)
     crc = crc32c(body, crc32c(covered))
     return b"".join((_PREFIX.pack(base_offset, len(covered) + len(body) + 9, leader_epoch, 2, crc), covered, body))
 

@@ -6,15 +6,13 @@ import threading
 
 import pytest
 
+from barnabas.actors.rows import Rows
 from barnabas.client.errors import Closed
 from barnabas.client.intake import RUN, Intake, Put
-from barnabas.storage.records import RawRecord
-
-RECORD: RawRecord = (None, b"x", (), -1, -1)
 
 
 def put(intake: Intake, count: int = 1, topic: str = "t", size: int = 1) -> list[Put]:
-    return [intake.put(topic, -1, RECORD, number, size) for number in range(count)]
+    return [intake.put(topic, -1, None, b"x", number, size) for number in range(count)]
 
 
 def test_the_first_record_of_a_burst_wakes_and_the_others_do_not() -> None:
@@ -25,9 +23,9 @@ def test_the_first_record_of_a_burst_wakes_and_the_others_do_not() -> None:
 def test_while_the_io_thread_comes_by_itself_nobody_wakes_it() -> None:
     intake = Intake(1_000)
     put(intake)
-    assert [len(command.records) for command in intake.take(again=True)] == [1]
+    assert [len(command.rows.keys) for command in intake.take(again=True)] == [1]
     assert put(intake, 2) == [Put.TAKEN, Put.TAKEN]
-    assert [len(command.records) for command in intake.take(again=True)] == [2]
+    assert [len(command.rows.keys) for command in intake.take(again=True)] == [2]
 
 
 def test_once_it_has_found_nothing_it_is_woken_again() -> None:
@@ -55,12 +53,12 @@ def test_a_large_burst_does_not_wait_for_the_next_look() -> None:
 
 def test_one_turn_takes_about_as_much_as_it_should_and_leaves_the_rest() -> None:
     intake = Intake(1 << 30)
-    records = [RECORD] * 1_000
+    rows = Rows([None] * 1_000, [b"x"] * 1_000, range(1_000), [1] * 1_000)
     for _ in range(10):
-        intake.put_all("t", -1, records, range(1_000), [1] * 1_000)
+        intake.put_all("t", -1, rows)
     counts = []
     while commands := intake.take(again=True):
-        counts.append(sum(len(command.records) for command in commands))
+        counts.append(sum(len(command.rows.keys) for command in commands))
     assert sum(counts) == 10_000
     assert max(counts) < 2 * RUN
 
@@ -69,7 +67,7 @@ def test_topics_and_partitions_stay_in_the_order_of_the_calls() -> None:
     intake = Intake(1_000)
     for topic in "aabba":
         put(intake, topic=topic)
-    assert [(run.topic, len(run.records)) for run in intake.take(again=True)] == [("a", 2), ("b", 2), ("a", 1)]
+    assert [(run.topic, len(run.rows.keys)) for run in intake.take(again=True)] == [("a", 2), ("b", 2), ("a", 1)]
 
 
 def test_there_is_room_again_when_outcomes_are_known() -> None:
@@ -89,7 +87,7 @@ def test_reserved_room_is_taken_once_and_can_be_given_back() -> None:
     intake = Intake(10)
     assert intake.reserve(6)
     assert not intake.reserve(6)
-    intake.put_all("t", 0, [RECORD], ["a"], [6], reserved=True)
+    intake.put_all("t", 0, Rows([None], [b"x"], ["a"], [6]), reserved=True)
     assert intake.pending == 6
     assert intake.reserve(4)
     intake.give_back(4)
@@ -102,7 +100,7 @@ def test_what_comes_after_the_end_is_refused_and_takes_no_room() -> None:
     with pytest.raises(Closed):
         put(intake)
     with pytest.raises(Closed):
-        intake.put_all("t", 0, [RECORD], ["a"], [1])
+        intake.put_all("t", 0, Rows([None], [b"x"], ["a"], [1]))
     assert intake.pending == 0
 
 
@@ -112,7 +110,7 @@ def test_threads_that_put_at_the_same_time_lose_nothing_and_always_wake_someone(
 
     def work() -> None:
         for number in range(2_000):
-            if intake.put("t", -1, RECORD, number, 1) is Put.WAKE:
+            if intake.put("t", -1, None, b"x", number, 1) is Put.WAKE:
                 woken.release()
 
     workers = [threading.Thread(target=work) for _ in range(threads)]
@@ -121,7 +119,7 @@ def test_threads_that_put_at_the_same_time_lose_nothing_and_always_wake_someone(
     while taken < threads * 2_000:
         assert woken.acquire(timeout=10), "there are records, and nobody was woken"
         while commands := intake.take(again=True):
-            taken += sum(len(command.records) for command in commands)
+            taken += sum(len(command.rows.keys) for command in commands)
     for worker in workers:
         worker.join()
     assert intake.pending == threads * 2_000

@@ -19,6 +19,10 @@ def raw(pairs: list[tuple[bytes | None, bytes | None]], timestamp: int = 7) -> l
     return [(key, value, (), timestamp, -1) for key, value in pairs]
 
 
+def columns(records: list[RawRecord]) -> tuple[list[bytes | None], list[bytes | None]]:
+    return [record[0] for record in records], [record[1] for record in records]
+
+
 def body_of(batch: bytes) -> bytes:
     """As `decode_plain` wants it."""
     return b"\0" + batch[HEADER_SIZE:]
@@ -61,20 +65,20 @@ def test_records_that_are_alike_are_read_the_quick_way(count: int, size: int) ->
 def test_records_that_come_in_pieces_are_encoded_as_if_they_came_at_once(
     pairs: list[tuple[bytes | None, bytes | None]], cuts: list[int]
 ) -> None:
-    records, encoder, start = raw(pairs), PlainEncoder(7), 0
+    records, encoder, start = raw(pairs), PlainEncoder(), 0
     for stop in [*(cut for cut in sorted(cuts) if cut < len(pairs)), len(pairs)]:
-        assert encoder.add(records[start:stop])
+        assert encoder.add(*columns(records[start:stop]))
         start = stop
     assert encoder.body() == encode_plain(records, 7)
 
 
 @pytest.mark.parametrize("before", [1, 63, 64, 65, 100, plain.MOST - 1])
 def test_pieces_may_end_where_offsets_grow_longer(before: int) -> None:
-    records, encoder = raw([(b"%d" % i, b"v") for i in range(plain.MOST)]), PlainEncoder(7)
-    assert encoder.add(records[:before])
-    assert encoder.add(records[before:])
+    records, encoder = raw([(b"%d" % i, b"v") for i in range(plain.MOST)]), PlainEncoder()
+    assert encoder.add(*columns(records[:before]))
+    assert encoder.add(*columns(records[before:]))
     assert encoder.body() == encode_plain(records, 7)
-    assert not encoder.add(records[:1])
+    assert not encoder.add(*columns(records[:1]))
 
 
 def test_what_is_not_plain_is_left_to_others() -> None:
