@@ -175,7 +175,7 @@ class Fetcher:
     def answered(self, answer: Fetched, ctx: Context) -> list[FetchedPartition]:
         """The partitions of an answer to a request that is out; a stale or refused answer has none."""
         if answer.id not in self._out:
-            return answer.partitions if bug("answers-of-other-epochs") else []
+            return [part for part in answer.partitions if self._takes_any(part.partition)]
         self._out.remove(answer.id)
         self._overdue = 0
         if answer.error is not ErrorCode.NONE:
@@ -190,7 +190,10 @@ class Fetcher:
     def _asks_still(self, partition: Partition, request_id: int) -> bool:
         """Whether that request asked for the same as the last one: it is taken into the log that it asked for."""
         asked = partition in self._sent and self._since[partition] <= request_id
-        return asked or bug("answers-of-other-epochs")
+        return asked or self._takes_any(partition)
+
+    def _takes_any(self, partition: Partition) -> bool:
+        return partition in self.copies and bug("answers-of-other-epochs")
 
     def dropped(self, partition: Partition, ctx: Context, *, rest: bool) -> None:
         """The leader has dropped this partition from the session: list it again, at once or after a rest."""

@@ -86,6 +86,11 @@ class Fault(msgspec.Struct, frozen=True, tag_field="do", tag=said):
         return ", ".join(str(value) if name == "host" else f"{name} {value}" for name, value in fields)
 
     @property
+    def lasts_us(self) -> Micros:
+        """How long it goes on."""
+        return int(getattr(self, "for_us", getattr(self, "down_us", 0)))
+
+    @property
     def hosts(self) -> list[str]:
         """The hosts that it names, by the names of its fields."""
         return [value for name, value in msgspec.structs.asdict(self).items() if name in HOSTS]

@@ -133,11 +133,16 @@ class Nemesis(Onlooker):
     def _next(self) -> None:
         if self.healed:
             return
+        over = 0
         if self._moves:
             drawn = MOVES[self.random.choices(self._moves, self._weights)[0]]
             for delay, fault in drawn(self):
+                over = max(over, delay + (fault.for_us if isinstance(fault, When) else fault.lasts_us))
                 self._later(delay, fault)
         wait = self.exponential(self.swarm.fault_every_us) + 20_000
+        if self.swarm.in_turn:
+            self.world.at(max(wait, over) if over else min(wait, SELDOM_US), self._next, first=True)
+            return
         due = (self.faults.total() + 1) * SELDOM_US - self.world.now
         self.world.at(min(wait, max(due, 20_000)), self._next, first=True)
 

@@ -8,7 +8,6 @@ are zero in any one run. `describe` is printed first, before anything can go wro
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from random import Random
 
 import msgspec
@@ -30,11 +29,22 @@ SURE = (
 SPOILING = ("bit_rot", "lost_write", "lying_disk", "older_disk", "wiped_disk")
 """And beyond the budget one of these."""
 
+HUNTS = ("rotten_last",)
+"""Plots that other runs do not draw (`moves.hunts`)."""
+
+ROTTEN = frozenset(("rotten_first", "rotten_last"))
+"""Plots that need a cluster that survives a disk that lies, and controllers when all brokers are gone."""
+
+THREE = frozenset(("orphans", "uneven", "quiet_terms", "seesaw"))
+"""Plots of three replicas."""
+
+OFTEN = {"quiet_terms": 2, "uneven": 4, "seesaw": 3, "left_behind": 2, "uninformed": 2, "exile": 2}
+"""Plots that come to their point seldom, and how many times as often an intense run is about one of them."""
 
 PLOTS = (
     "comeback", "exile", "orphans", "left_behind", "quiet_terms", "seesaw", "last_standing", "blackout",
     "alone_in_charge", "rotten_first", "no_room", "uninformed", "uneven", "in_company", "second_thoughts", "old_news",
-    "long_absence",
+    "long_absence", *HUNTS,
 )  # fmt: skip
 """Moves that are stories by themselves. An intense run is about a few of them."""
 
@@ -88,6 +98,7 @@ class Swarm(msgspec.Struct, frozen=True):
     pause_us: int  # longest pause
     workloads: dict[str, dict[str, int | float | str | bool]] = {}  # those beside the first, with their settings
     beyond: bool = False  # more is broken than the cluster is entitled to survive
+    in_turn: bool = False  # a move begins when the one before is over
 
     def describe(self) -> str:
         """A few readable lines."""
@@ -158,13 +169,18 @@ def draw(
     """
     further = beyond and streams.random("swarm/beyond").random() < BEYOND
     spans = _spans(streams.random("swarm/spans"))
+    weights = _plotted(streams) if intense else _weights(streams, (*SURE, SPOILING) if further else SURE)
+    if shape is None:
+        of = streams.random("swarm/shape")
+        shape = _fit(_small(of), weights) if intense else _shape(of, clusters=clusters)
     return Swarm(
         seed=seed,
-        shape=shape or (_small if intense else partial(_shape, clusters=clusters))(streams.random("swarm/shape")),
+        shape=shape,
         network=(_near if intense else _network)(streams.random("swarm/network")),
         times=_times(streams.random("swarm/times")),
-        weights=_plotted(streams) if intense else _weights(streams, (*SURE, SPOILING) if further else SURE),
+        weights=weights,
         beyond=further,
+        in_turn=intense and len(weights) == 1,
         fault_every_us=2 * spans["fault_every_us"] if intense else spans["fault_every_us"],
         down_us=spans["down_us"],
         cut_us=spans["cut_us"],
@@ -219,6 +235,18 @@ def _small(random: Random) -> Shape:
     )
 
 
+def _fit(shape: Shape, weights: dict[str, float]) -> Shape:
+    """Of an intense run: one in which its plots may happen."""
+    if not THREE.isdisjoint(weights):
+        shape = msgspec.structs.replace(shape, brokers=max(3, shape.brokers), replication=3)
+    if not ROTTEN.isdisjoint(weights):
+        brokers, durability = max(3, shape.brokers), "fsync"
+        shape = msgspec.structs.replace(
+            shape, combined=False, brokers=brokers, replication=3, min_insync=2, durability=durability
+        )
+    return shape
+
+
 def _cluster(random: Random) -> tuple[bool, int, int]:
     """Whether controllers are brokers too, and how many there are of each."""
     if random.random() < 0.5:
@@ -257,7 +285,8 @@ def _near(random: Random) -> NetworkRates:
     rates = msgspec.structs.replace(
         rates, mean_us=rates.min_us + min(rates.mean_us, 5_000), far_scale=min(rates.far_scale, 5)
     )
-    again, late_us = random.choice((0.0, random.uniform(0.01, 0.1))), int(random.uniform(1e6, 6e6))
+    again = random.choice((0.0, random.uniform(0.01, 0.1), random.uniform(0.1, 0.6)))
+    late_us = int(random.uniform(0.2e6, random.choice((1e6, 6e6))))
     return rates if rates.stream else msgspec.structs.replace(rates, old_duplicate=again, old_us=late_us)
 
 
@@ -280,6 +309,8 @@ def _weights(streams: Streams, sure: Sequence[Sequence[str]]) -> dict[str, float
     """Each move has a stream of its own, so a new one leaves the others alone."""
     weights = {}
     for name in MOVES:
+        if name in HUNTS:
+            continue
         random = streams.random(f"swarm/move/{name}")
         if random.random() < 0.5:
             weights[name] = random.uniform(0.2, 1.0)
@@ -290,9 +321,14 @@ def _weights(streams: Streams, sure: Sequence[Sequence[str]]) -> dict[str, float
 
 
 def _plotted(streams: Streams) -> dict[str, float]:
-    """Of an intense run: a few plots above all, and a part of everything else."""
+    """Of an intense run: one plot and nothing else, or a few above all, and a part of everything else.
+
+    A story that takes seconds is seldom told to its end where others begin meanwhile.
+    """
     random = streams.random("swarm/plots")
-    plots = random.sample(PLOTS, random.choice((2, 3, 4, 5)))
+    if random.random() < 0.7:
+        return {random.choices(PLOTS, [OFTEN.get(name, 1) for name in PLOTS])[0]: 1.0}
+    plots = random.sample(PLOTS, random.choice((2, 3, 4)))
     others = {name: weight / 4 for name, weight in _weights(streams, SURE).items() if name not in PLOTS}
     share = sum(others.values())
     return {**others, **{name: 4 * share / len(plots) for name in plots}}

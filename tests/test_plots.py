@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from msgspec.structs import replace
 
 from barnabas.actors.broker_events import BecameLeader, LogCompacted
+from barnabas.cluster.world import World
 from barnabas.simulation.budget import _spares
 from barnabas.simulation.fault import MOVES, Draws, Fault, When
+from barnabas.simulation.moves.links import Cut
 from barnabas.simulation.moves.processes import Crash
 from barnabas.simulation.run import Options, Simulation
 from barnabas.simulation.scenarios import APART, Stage
-from barnabas.simulation.swarm import PLOTS
+from barnabas.simulation.swarm import HUNTS, PLOTS, ROTTEN, THREE, draw
 
 
 def test_every_plot_finds_something_to_do_in_a_usual_cluster() -> None:
@@ -68,3 +72,32 @@ def test_of_page_caches_one_may_be_lost_if_another_replica_is_in_sync(
 ) -> None:
     state = cast("Any", SimpleNamespace(isr=isr, elr=elr))
     assert _spares(state, broker) is spares
+
+
+def test_plots_of_hunts_leave_the_seeds_of_other_runs_as_they_are() -> None:
+    for seed in range(100):
+        assert set(HUNTS).isdisjoint(draw(seed, World(seed), beyond=True, clusters=True).weights)
+
+
+def test_an_intense_run_tells_one_plot_in_a_cluster_where_it_may_happen_or_a_few_among_others() -> None:
+    drawn = [draw(seed, World(seed), intense=True) for seed in range(300)]
+    single = [swarm for swarm in drawn if swarm.in_turn]
+    assert 180 < len(single) < 240
+    assert {name for swarm in single for name in swarm.weights} == {*PLOTS}
+    for swarm in single:
+        (plot,) = swarm.weights
+        assert plot not in ROTTEN or (swarm.shape.durability, swarm.shape.min_insync) == ("fsync", 2)
+        assert plot not in ROTTEN or not swarm.shape.combined
+        assert plot not in THREE or swarm.shape.replication == 3
+    assert all(len(swarm.weights) > 3 for swarm in drawn if not swarm.in_turn)
+
+
+def test_a_story_is_told_to_its_end_before_another_one_begins() -> None:
+    options = Options(shape=APART, workloads=(), intense=True, weights={"quiet_terms": 1.0}, settle=False)
+    run = Simulation(3, options)
+    run.nemesis.swarm = replace(run.swarm, in_turn=True)
+    run.run(30)
+    begun = [(step.at_us, step.action) for step in run.steps if isinstance(step.action, Cut)]
+    silences = [(at, at + cut.for_us) for at, cut in begun if cut.what == "quiet_terms"]
+    assert len(silences) >= 2
+    assert all(end <= begin for (_, end), (begin, _) in pairwise(silences))

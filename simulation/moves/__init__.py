@@ -4,9 +4,21 @@ Importing this package registers them all.
 """
 
 from ..fault import MOVES, Fault
-from . import clocks, disks, lapses, links, plots, processes, sieges, spoilt_disks
+from . import clocks, disks, hunts, lapses, links, plots, processes, sieges, spoilt_disks
 
-__all__ = ["FAULTS", "MOVES", "clocks", "disks", "lapses", "links", "plots", "processes", "sieges", "spoilt_disks"]
+__all__ = [
+    "FAULTS",
+    "MOVES",
+    "clocks",
+    "disks",
+    "hunts",
+    "lapses",
+    "links",
+    "plots",
+    "processes",
+    "sieges",
+    "spoilt_disks",
+]
 
 
 def _all(base: type[Fault]) -> list[type[Fault]]:
