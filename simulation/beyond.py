@@ -4,12 +4,16 @@ What is left of the promises:
 
     SERVED     whatever a consumer reads was sent, to that partition, with exactly these bytes
     REPORTED   if something acknowledged is gone, somebody has said so: a partition has no leader, a log was found
-               damaged, a disk was found to be another or an older one, or a node died and said why
+               damaged, a disk was found to be another or an older one, somebody who may lack records was let lead, or
+               a node died and said why
     LOUD       a node that cannot go on dies with a sentence (an assertion is one)
 
 Disks that lied, or an older copy of a disk that nobody can tell from itself, cannot be reported: there is nothing to
 see. Where there was such a disk it may be the one that has lost something, whatever else was spoilt. Everything else
 that checkers know is not asked here, and no convergence is waited for.
+
+What nobody may lead any more waits for a person. So a while after the healing somebody lets whoever is up lead, and
+gives up the records that it lacks.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..actors.admin_events import UncleanElection
 from ..actors.broker_events import BadRecords, LogDamaged, LogQuarantined
 from ..actors.events import BrokerRegisteredEvent
 from ..actors.kernel import Address, Event
@@ -41,7 +46,7 @@ TOLERATED = frozenset(
 )  # fmt: skip
 """Anomalies that such damage excuses: all but garbage."""
 
-REPORTS = (BadRecords, LogDamaged, LogQuarantined)
+REPORTS = (BadRecords, LogDamaged, LogQuarantined, UncleanElection)
 
 
 class BeyondChecker(Checker):
@@ -68,6 +73,8 @@ def settle(run: Simulation, checker: BeyondChecker) -> list[str]:
     for workload in run.workloads.values():
         workload.heal()
     world.run_until(world.now + int(LOOK_S * 1e6))
+    if _somebody_leads(run):
+        world.run_until(world.now + int(LOOK_S * 1e6))
     for workload in run.workloads.values():
         workload.finish()
     world.run_until(world.now + int(LOOK_S * 1e6))
@@ -85,6 +92,20 @@ def settle(run: Simulation, checker: BeyondChecker) -> list[str]:
         if not (leaderless or dead or checker.reports):
             wrong.append(f"REPORTED: {len(lost)} acknowledged records are gone, as {lost[0]}, and nobody says so")
     return wrong
+
+
+def _somebody_leads(run: Simulation) -> bool:
+    """Ask for unclean elections, where nobody leads: whether that was anywhere."""
+    images = [image for host in run.world.hosts.values() for _, image in images_of(host)]
+    newest = max(images, key=lambda image: image.end, default=None)
+    if newest is None:
+        return False
+    states = [newest.partitions[partition] for partition in sorted(newest.partitions)]
+    led_by_nobody = [state.partition for state in states if state.leader < 0]
+    names = [(newest.topics[partition.topic].name, partition.index) for partition in led_by_nobody]
+    if names:
+        run.workload.let_lead(names)
+    return bool(names)
 
 
 def missing(history: Sequence[Op]) -> list[str]:

@@ -14,11 +14,23 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from ...actors.admin import AdminActor
-from ...actors.client_commands import Assign, Assignment, Failure, LookUp, MakeTopic, SendRecords, Start, Took, Why
+from ...actors.admin_messages import ElectLeaders
+from ...actors.client_commands import (
+    Assign,
+    Assignment,
+    Change,
+    Failure,
+    LookUp,
+    MakeTopic,
+    SendRecords,
+    Start,
+    Took,
+    Why,
+)
 from ...actors.consumer import ConsumerActor
 from ...actors.consumer_outlet import Chunk, ConsumerSettings
 from ...actors.errors import ErrorCode
-from ...actors.kernel import Message, Millis
+from ...actors.kernel import Incarnation, Message, Millis
 from ...actors.messages import EARLIEST, LATEST, TOPIC_LEADERSHIP, Described, TopicId
 from ...actors.producer import ProducerActor
 from ...actors.producer_outlet import ProducerSettings
@@ -32,6 +44,8 @@ if TYPE_CHECKING:
 
 MAX_OUTSTANDING = 60
 LATEST_EVERY_US = 700_000
+ELECTION = object()
+"""The token of an unclean election."""
 
 
 class Send(Command, frozen=True):
@@ -183,6 +197,8 @@ class _AdminOutlet:
             self._workload.made(str(token))
             return
         self._workload.failures[f"admin {failure.why.value}"] = 1
+        if token == ELECTION:
+            return
         self._workload.world.at(100_000, lambda: self._workload.make(str(token)))
 
     def closed(self) -> None:
@@ -309,6 +325,14 @@ class LogWorkload(Workload):
         }
         command = MakeTopic(name, name, shape.partitions, shape.replication, configs, timeout_ms=20_000)
         self.world.tell("admin", "admin", command)
+
+    def let_lead(self, partitions: list[tuple[str, int]]) -> None:
+        """Whoever is up may lead these, which nobody leads, and gives up the records that it lacks."""
+
+        def request(number: int, me: Incarnation) -> ElectLeaders:
+            return ElectLeaders(number, me, partitions, unclean=True)
+
+        self.world.tell("admin", "admin", Change(ELECTION, "partitions", request, timeout_ms=10_000))
 
     def made(self, name: str) -> None:
         """The topic is there: everybody uses it."""
