@@ -12,7 +12,7 @@ from raft_world import RaftWorld
 
 
 def _seeds() -> list[int]:
-    first, _, last = os.environ.get("BARNABAS_SEEDS", "0:20").partition(":")
+    first, _, last = os.environ.get("BARNABAS_SEEDS", "0:12").partition(":")
     return list(range(int(first), int(last)))
 
 
