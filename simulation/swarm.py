@@ -237,14 +237,10 @@ def _small(random: Random) -> Shape:
 
 def _fit(shape: Shape, weights: dict[str, float]) -> Shape:
     """Of an intense run: one in which its plots may happen."""
-    if not THREE.isdisjoint(weights):
+    rotten = not ROTTEN.isdisjoint(weights)
+    if rotten or not THREE.isdisjoint(weights):
         shape = msgspec.structs.replace(shape, brokers=max(3, shape.brokers), replication=3)
-    if not ROTTEN.isdisjoint(weights):
-        brokers, durability = max(3, shape.brokers), "fsync"
-        shape = msgspec.structs.replace(
-            shape, combined=False, brokers=brokers, replication=3, min_insync=2, durability=durability
-        )
-    return shape
+    return msgspec.structs.replace(shape, combined=False, min_insync=2, durability="fsync") if rotten else shape
 
 
 def _cluster(random: Random) -> tuple[bool, int, int]:
